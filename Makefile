@@ -9,7 +9,7 @@ VARIANT := $(firstword $(filter asan tsan,$(MAKECMDGOALS)))
 B ?= build$(if $(VARIANT),/$(VARIANT))
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
-PYTHON ?= python3
+
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer -DQP_NO_CLONES
 SAN := $(SAN_$(VARIANT))
@@ -193,7 +193,7 @@ $(foreach r,$(ROOMS),$(eval test-$(r): $$(TESTS_$(r)); scripts/run-tests $$(B) $
 test-kernels: $(KTESTS) $(PLUGINS); scripts/run-tests $(B) $(KTESTS)
 test-reference: $(RTESTS); scripts/run-tests $(B) $(RTESTS)
 check: all tests
-	scripts/check $(B) $(HAVE_CUDA) $(HAVE_WITNESS) $(TESTS)
+	CC="$(CC)" CXX="$(CXX)" scripts/check $(B) $(HAVE_CUDA) $(HAVE_WITNESS) "$(NVCC)" $(TESTS)
 exhaustive: $(B)/exhaustive
 	$(B)/exhaustive
 asan: tests
