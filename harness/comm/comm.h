@@ -29,7 +29,10 @@ qp_status qp_comm_allgather(qp_comm *c, qp_group_kind g, const void *in, void *o
 qp_status qp_comm_broadcast(qp_comm *c, qp_group_kind g, int root_index, void *bytes, int64_t n_bytes, const char *tag, qp_err *err);
 qp_status qp_comm_barrier(qp_comm *c, qp_group_kind g, const char *tag, qp_err *err); // recorded as op "barrier"
 // Makes the next collective of this rank fail inside the transport with this status (fault injection for E-07).
+// This rank still takes part, so its peers complete; its own memory stays as it was and it gets the status.
 void qp_comm_inject(qp_comm *c, qp_status status);
+// QP_PEER when another rank failed, QP_TIMEOUT past the deadline: long local work asks between its steps. Issues nothing.
+qp_status qp_comm_check(qp_comm *c, qp_err *err);
 
 typedef qp_status (*qp_rank_fn)(qp_comm *c, void *user, qp_err *err);
 

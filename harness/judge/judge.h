@@ -7,6 +7,11 @@
 #include "core/arena.h"
 #include "qp/status.h"
 
+typedef struct qp_stage_count { // what was compared after one stage of a pipeline case
+    const char *stage;
+    int64_t n_judged, n_diff;
+} qp_stage_count;
+
 typedef struct qp_case_result {
     const char *line, *id, *origin;
     const char *device, *subject;
@@ -23,6 +28,10 @@ typedef struct qp_case_result {
     qp_coverage coverage;     // of its format
     qp_format format;
     const char *notes;
+    const qp_stage_count *stages; // pipeline cases, in stage order
+    int n_stages;
+    qp_dtype dtype;               // of the inputs (kernel cases): coverage floors are kept per format and dtype
+    bool is_kernel;
 } qp_case_result;
 
 typedef struct qp_run_totals {
@@ -32,7 +41,12 @@ typedef struct qp_run_totals {
     bool device_unmet;        // --require-device and not there
 } qp_run_totals;
 
+// Adds a finding (merged into an earlier one of the same check): the worst verdict wins, its reason and sentence become the case's.
+// A passing finding that judged nothing is left out. elements_judged grows by the elements that f compared (its distance bins);
+// crashed and refused_unexpectedly follow from the reasons crash, timeout and refused.
 void qp_result_add(qp_case_result *r, const qp_finding *f, qp_arena *a, qp_err *err);
+// After the last finding: a case that passed without judging anything becomes SUSPECT.
+void qp_result_close(qp_case_result *r);
 void qp_totals_add(qp_run_totals *t, const qp_case_result *r);
 // The table of architecture.md section 5; first matching row wins. name: "green", "failed", ...
 int qp_exit_code(const qp_run_totals *t, const char **name);

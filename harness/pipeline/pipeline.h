@@ -34,7 +34,7 @@ typedef struct qp_job {
     uint64_t seed;
     const qp_weights *weights;
     qp_subject *subject;
-    const char *scratch;     // folder for checkpoints, owned by the caller
+    const char *scratch;     // folder for checkpoints, owned by the caller; NULL: no checkpoint stages
     double timeout_s;
     const struct qp_stage_table *stages; // qp_stages_default or a mutant's
     qp_sink sink;
@@ -46,10 +46,13 @@ typedef struct qp_pipeline_result {
     int64_t elements, elements_run; // fake-quantized: whole, and actually run (rows=N)
     int64_t peak_bytes;          // largest sum of rank arenas over the layers
     double seconds_stage[16];    // wall time per stage, index = stage order of qp_stages_default
-    qp_arena *arena;             // owns traces
+    qp_arena *arena;             // owns traces; the caller frees it with qp_arena_free, also after a failure
+    int n_stages;                // entries of seconds_stage that are used
+    const char *stage_names[16];
 } qp_pipeline_result;
 
-// Runs every layer. Failures of ranks come back as the status with the first failing rank's message.
+// Runs every layer. Failures of ranks come back as the status with the first failing rank's message; out is valid then too.
+// Layers that a shared group joins run together; everything else streams, one layer in memory at a time.
 qp_status qp_pipeline_run(const qp_job *job, qp_pipeline_result *out, qp_err *err);
 
 // Parses and loads what the case line names. data_dir: folder "cases". The layout is NOT checked (qp_layout_check does).

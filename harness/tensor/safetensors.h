@@ -23,6 +23,7 @@ typedef struct qp_st_file {
     int n_tensors;
     void *map;
     size_t map_bytes;
+    const qp_st_tensor *const *by_name; // sorted by name
 } qp_st_file;
 
 // Errors (QP_CORRUPT) name file, tensor, wanted, got: short file, header too long, bad JSON, unknown dtype, offsets that

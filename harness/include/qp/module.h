@@ -25,6 +25,8 @@ typedef struct qp_segment {
     int64_t rows;         // rows of this segment in the full weight
     int64_t units;        // heads or groups that must stay whole; rows % units == 0; 0 = single rows
     bool replicate;       // KV heads: with more TP ranks than units, each unit is held by tp/units neighbouring ranks
+    int64_t gen_row0;     // row of the tensor gen_name at which this segment begins (in_proj: z, x, B, C, dt lie in one tensor)
+    int64_t gen_rows;     // rows of the tensor gen_name; its columns are the module's. Both are always filled in
 } qp_segment;
 
 typedef struct qp_module {

@@ -61,13 +61,22 @@ void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, u
 uint32_t ref_weight_scale_2(const ref_spec *s);
 void ref_dequant(qp_engine engine, qp_dtype out, int64_t rows, int64_t cols, const uint8_t *codes, const uint8_t *scales,
                  uint32_t weight_scale_2, void *values);
-// The fp32 block scale that fakequant uses and the one that pack implies, and the named class of a difference (numerics 4.3-4.5).
+// The same for blocks of another length than 16 (0 = 16).
+void ref_dequant_block(qp_dtype out, int64_t rows, int64_t cols, int64_t block_cols, const uint8_t *codes,
+                       const uint8_t *scales, uint32_t weight_scale_2, void *values);
+// The fp32 block scale that fakequant uses and the one that pack implies, and the named class of a difference (numerics 4.3-4.5):
+// ULP: same E4M3 code, the fp32 scale differs by no more steps than the two spellings have roundings (1, seldom 2);
+// MIDPOINT: neighbouring codes, both quotients within their roundings of each other; LIFTED: pack's 2^-9 where fake has 0;
+// ZERO_BLOCK: pack's "a quotient of 0 becomes 1"; TINY: fake's 1e-5 rule (dynamic) or amax <= 2^-24 rule (static);
+// RANGE: a step of one spelling left the normal numbers of fp32 (global amax near the ends of the type, Inf, NaN).
 typedef enum ref_scale_class {
     REF_SCALE_SAME, REF_SCALE_ULP, REF_SCALE_MIDPOINT, REF_SCALE_LIFTED, REF_SCALE_ZERO_BLOCK, REF_SCALE_TINY, REF_SCALE_UNEXPLAINED,
+    REF_SCALE_RANGE,
     REF_SCALE_CLASS_COUNT
 } ref_scale_class;
 ref_scale_class ref_compare_scales(const ref_spec *s, uint32_t block_amax, uint8_t *pack_byte, uint32_t *fake_scale, uint32_t *pack_scale);
-// fake-quant of one row of blocks with GIVEN fp32 block scales (pack against fake-quant with pack's own scales).
+// fake-quant of rows of blocks of 16 with GIVEN fp32 block scales (pack against fake-quant with pack's own scales): fl(P(|x|/S)*S),
+// no guard for a scale of 0, Inf or NaN. Equal to dequant(pack) for x without NaN and S != 0.
 void ref_fakequant_given_scale(qp_dtype dtype, int64_t rows, int64_t cols, const uint32_t *block_scale, const void *x, void *y);
 
 // ---- the pipeline, by brute force on the unsharded model -----------------------------------------------------------

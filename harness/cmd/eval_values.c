@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Texts of an eval case -> typed values, counts against the shape, answers compared as bits.
+#include "cmd/eval.h"
+
+#include "core/text.h"
+#include "qp/ref.h"
+
+#include <string.h>
+
+// ---- looking at a case -------------------------------------------------------------------------------------------------------
+
+const eval_value *eval_get(const eval_case *c, const char *name) {
+    int k = eval_key_index(c->row, name);
+    return k >= 0 ? &c->values[k] : NULL;
+}
+
+bool eval_given(const eval_case *c, const char *name) {
+    const eval_value *v = eval_get(c, name);
+    return v != NULL && v->text != NULL;
+}
+
+qp_dtype eval_array_dtype(const eval_case *c, const eval_key *key) {
+    switch (key->type) {
+    case EVAL_T:
+        return c->in;
+    case EVAL_O:
+        return c->out;
+    case EVAL_F32:
+        return QP_FP32;
+    default:
+        return QP_U8;
+    }
+}
+
+qp_status eval_array_new(qp_dtype dtype, int64_t n, qp_arena *a, eval_array *out, qp_err *err) {
+    *out = (eval_array){.dtype = dtype, .n = n};
+    return qp_arena_get(a, (size_t)(n > 0 ? n : 1) * qp_dtype_bytes(dtype), &out->data, err);
+}
+
+static bool is_nan(qp_dtype t, uint32_t bits) {
+    if (t == QP_BF16) return (bits & 0x7fff) > 0x7f80;
+    if (t == QP_FP16) return (bits & 0x7fff) > 0x7c00;
+    return t == QP_FP32 && (bits & 0x7fffffff) > 0x7f800000;
+}
+
+uint32_t eval_array_bits(const eval_array *a, int64_t i) {
+    uint32_t bits = 0;
+    if (qp_dtype_bytes(a->dtype) == 4) bits = ((const uint32_t *)a->data)[i];
+    if (qp_dtype_bytes(a->dtype) == 2) bits = ((const uint16_t *)a->data)[i];
+    if (qp_dtype_bytes(a->dtype) == 1) bits = ((const uint8_t *)a->data)[i];
+    if (!is_nan(a->dtype, bits)) return bits;
+    return a->dtype == QP_BF16 ? 0x7fc0 : a->dtype == QP_FP16 ? 0x7e00 : 0x7fc00000;
+}
+
+bool eval_same_bits(qp_dtype t, uint32_t a, uint32_t b) {
+    return a == b || (is_nan(t, a) && is_nan(t, b));
+}
+
+// ---- counts ------------------------------------------------------------------------------------------------------------------
+
+int64_t eval_n_blocks(const eval_case *c) {
+    int64_t across = (c->cols + c->block_cols - 1) / c->block_cols;
+    return (c->rows + c->block_rows - 1) / c->block_rows * across;
+}
+
+static int64_t count_one(const eval_case *c) {
+    (void)c;
+    return 1;
+}
+
+static int64_t count_all(const eval_case *c) {
+    return c->rows * c->cols;
+}
+
+static int64_t count_rows(const eval_case *c) {
+    return c->rows;
+}
+
+static int64_t count_halves(const eval_case *c) {
+    return c->rows * ((c->cols + 1) / 2);
+}
+
+static int64_t count_amax(const eval_case *c) {
+    const eval_value *axis = eval_get(c, "axis");
+    if (eval_given(c, "block")) return eval_n_blocks(c);
+    return axis->text != NULL && axis->number == 1 ? c->rows : 1;
+}
+
+typedef struct count_rule {
+    const char *text;
+    int64_t (*count)(const eval_case *c);
+} count_rule;
+
+static const count_rule count_rules[] = {{"", count_one},        {"N", count_all},       {"R", count_rows},
+                                         {"nb", eval_n_blocks},  {"N/2", count_halves},  {"1, R or nb", count_amax}};
+
+bool eval_count_known(const char *count) {
+    for (int i = 0; i < QP_COUNT(count_rules); i++)
+        if (strcmp(count_rules[i].text, count) == 0) return true;
+    return false;
+}
+
+int64_t eval_wanted_count(const eval_case *c, const eval_key *key) {
+    for (int i = 0; i < QP_COUNT(count_rules); i++)
+        if (strcmp(count_rules[i].text, key->count) == 0) return count_rules[i].count(c);
+    return -1;
+}
+
+// ---- single values -------------------------------------------------------------------------------------------------------------
+
+static qp_status convert_word(const eval_case *c, const eval_key *k, eval_value *v, qp_arena *a, qp_err *err) {
+    const char *text = v->text != NULL ? v->text : k->dflt;
+    qp_text have = {.arena = a};
+    v->number = -1;
+    for (int i = 0; k->words[i] != NULL; i++) {
+        if (strcmp(k->words[i], text) == 0) v->number = i;
+        QP_TRY(qp_text_add(&have, err, "%s%s", i > 0 ? " " : "", k->words[i]));
+    }
+    if (v->number >= 0) return QP_OK;
+    return eval_refuse(c, v->column, err, "%s: wanted one of %s, got '%.60s'", k->name, have.s, text);
+}
+
+static qp_status convert_number(const eval_case *c, const eval_key *k, eval_value *v, qp_err *err) {
+    const char *text = v->text != NULL ? v->text : k->dflt;
+    if (text[0] == '\0') return QP_OK;
+    if (strspn(text, "0123456789") == strlen(text) && qp_parse_i64(text, &v->number) && v->number <= INT32_MAX) return QP_OK;
+    return eval_refuse(c, v->column, err, "%s: wanted a decimal number 0..2147483647, got '%.60s'", k->name, text);
+}
+
+static qp_status convert_pair(const eval_case *c, const eval_key *k, const eval_value *v, qp_arena *a, int64_t *first,
+                              int64_t *second, qp_err *err) {
+    const char *text = v->text != NULL ? v->text : k->dflt, *by = strchr(text, 'x'), *front = NULL;
+    QP_TRY(qp_arena_printf(a, &front, err, "%.*s", (int)(by != NULL ? by - text : 0), text));
+    if (by != NULL && strspn(front, "0123456789") == strlen(front) && strspn(by + 1, "0123456789") == strlen(by + 1) &&
+        qp_parse_i64(front, first) && qp_parse_i64(by + 1, second) && *first >= 1 && *second >= 1 && *first <= INT32_MAX &&
+        *second <= INT32_MAX)
+        return QP_OK;
+    return eval_refuse(c, v->column, err, "%s: wanted RxC, each 1..2147483647, got '%.60s'", k->name, text);
+}
+
+// ---- arrays ---------------------------------------------------------------------------------------------------------------------
+
+// The item after the one that ends at p: past one comma, or past a run of spaces (plain words). NULL: there is none.
+static const char *next_item(const char *p) {
+    if (*p == ',') return p + 1;
+    p += strspn(p, " ");
+    return *p != '\0' ? p : NULL;
+}
+
+static int64_t count_items(const char *text) {
+    int64_t n = 0;
+    for (const char *p = text; p != NULL; p = next_item(p + strcspn(p, ", "))) n++;
+    return n;
+}
+
+static int hex_digit(char ch) {
+    if (ch >= '0' && ch <= '9') return ch - '0';
+    if (ch >= 'a' && ch <= 'f') return ch - 'a' + 10;
+    if (ch >= 'A' && ch <= 'F') return ch - 'A' + 10;
+    return -1;
+}
+
+static void put(const eval_array *a, int64_t i, uint32_t bits) {
+    if (qp_dtype_bytes(a->dtype) == 4) ((uint32_t *)a->data)[i] = bits;
+    if (qp_dtype_bytes(a->dtype) == 2) ((uint16_t *)a->data)[i] = (uint16_t)bits;
+    if (qp_dtype_bytes(a->dtype) == 1) ((uint8_t *)a->data)[i] = (uint8_t)bits;
+}
+
+static qp_status convert_array(const eval_case *c, const eval_key *k, eval_value *v, qp_arena *a, qp_err *err) {
+    qp_dtype t = eval_array_dtype(c, k);
+    int digits = 2 * (int)qp_dtype_bytes(t);
+    QP_TRY(eval_array_new(t, count_items(v->text), a, &v->array, err));
+    const char *p = v->text;
+    for (int64_t i = 0; i < v->array.n; i++) {
+        uint32_t bits = 0;
+        int n = 0;
+        for (; n < digits && hex_digit(p[n]) >= 0; n++) bits = bits << 4 | (uint32_t)hex_digit(p[n]);
+        if (n < digits || strchr(", ", p[n]) == NULL) {
+            size_t column = v->column > 0 ? v->column + (size_t)(p - v->text) : 0;
+            int len = (int)strcspn(p, ", ");
+            return eval_refuse(c, column, err, "%s[%lld]: wanted %d hex digits (%s), got '%.*s'", k->name, (long long)i, digits,
+                               qp_dtype_name(t), len < 40 ? len : 40, p);
+        }
+        put(&v->array, i, bits);
+        p = next_item(p + n);
+    }
+    return QP_OK;
+}
+
+static bool is_array(const eval_key *k) {
+    return k->type == EVAL_T || k->type == EVAL_O || k->type == EVAL_F32 || k->type == EVAL_U8;
+}
+
+static qp_status check_count(const eval_case *c, const eval_key *k, const eval_value *v, qp_err *err) {
+    int64_t want = eval_wanted_count(c, k);
+    if (want < 0 || v->array.n == want) return QP_OK;
+    return eval_refuse(c, v->column, err, "%s: wanted %lld value%s (%s of %lldx%lld%s), got %lld", k->name, (long long)want,
+                       want == 1 ? "" : "s", k->count[0] != '\0' ? k->count : "1", (long long)c->rows, (long long)c->cols,
+                       strcmp(k->count, "nb") == 0 ? ", blocks" : "", (long long)v->array.n);
+}
+
+// ---- the whole case --------------------------------------------------------------------------------------------------------------
+
+static qp_dtype dtype_of(const eval_case *c, const char *key) {
+    static const qp_dtype types[] = {QP_BF16, QP_FP16, QP_FP32}; // order of the table's words
+    const eval_value *v = eval_get(c, key);
+    return v != NULL ? types[v->number] : QP_FP32;
+}
+
+static qp_status convert_scalars(eval_case *c, qp_arena *a, qp_err *err) {
+    c->rows = c->cols = 0;
+    c->block_rows = c->block_cols = 1;
+    for (int i = 0; i < c->row->n_keys; i++) {
+        const eval_key *k = &c->row->keys[i];
+        eval_value *v = &c->values[i];
+        if (k->answer) continue;
+        if (k->type == EVAL_WORD) QP_TRY(convert_word(c, k, v, a, err));
+        if (k->type == EVAL_DEC) QP_TRY(convert_number(c, k, v, err));
+        if (k->type == EVAL_BLOCK2D) QP_TRY(convert_pair(c, k, v, a, &c->block_rows, &c->block_cols, err));
+        if (k->type == EVAL_SHAPE && v->text != NULL) QP_TRY(convert_pair(c, k, v, a, &c->rows, &c->cols, err));
+    }
+    c->in = dtype_of(c, "in");
+    c->out = dtype_of(c, "out");
+    return QP_OK;
+}
+
+// 1-D blocks: of any length for amax; NVFP4 has blocks of 16 and no others.
+static qp_status take_block(eval_case *c, qp_err *err) {
+    int k = eval_key_index(c->row, "block");
+    if (k < 0 || c->row->keys[k].type != EVAL_DEC || (c->row->keys[k].dflt[0] == '\0' && c->values[k].text == NULL)) return QP_OK;
+    int64_t n = c->values[k].number;
+    const qp_format_row *f = qp_format_get(c->format);
+    if (n < 1) return eval_refuse(c, c->values[k].column, err, "block: wanted 1 or more, got %lld", (long long)n);
+    if (f != NULL && f->element == QP_ELEM_E2M1 && f->has_global && n != f->block_cols)
+        return eval_refuse(c, c->values[k].column, err, "block: %s has blocks of %d, got %lld", f->name, f->block_cols,
+                           (long long)n);
+    c->block_cols = n;
+    return QP_OK;
+}
+
+// Without shape= the values are one row. dequant has no x: two codes a byte.
+static void take_shape(eval_case *c) {
+    const eval_value *x = eval_get(c, "x"), *codes = eval_get(c, "codes");
+    if (c->rows > 0) return;
+    c->rows = 1;
+    if (x != NULL) c->cols = x->array.n;
+    if (x == NULL && codes != NULL) c->cols = 2 * codes->array.n;
+}
+
+qp_status eval_convert(eval_case *c, qp_arena *a, qp_err *err) {
+    QP_TRY(convert_scalars(c, a, err));
+    QP_TRY(take_block(c, err));
+    for (int i = 0; i < c->row->n_keys; i++)
+        if (is_array(&c->row->keys[i]) && c->values[i].text != NULL)
+            QP_TRY(convert_array(c, &c->row->keys[i], &c->values[i], a, err));
+    take_shape(c);
+    if (eval_given(c, "axis") && eval_given(c, "block"))
+        return eval_refuse(c, eval_get(c, "block")->column, err, "axis= and block=: one of the two");
+    for (int i = 0; i < c->row->n_keys; i++)
+        if (is_array(&c->row->keys[i]) && c->values[i].text != NULL)
+            QP_TRY(check_count(c, &c->row->keys[i], &c->values[i], err));
+    return QP_OK;
+}
+
+// ---- built or later ----------------------------------------------------------------------------------------------------------------
+
+static bool built(const eval_case *c, qp_engine engine) {
+    const qp_format_row *f = qp_format_get(c->format);
+    if (c->row->answer == NULL || (f != NULL && !f->built)) return false;
+    if (c->row->ref_op < 0) return c->row->built >> engine & 1;
+    return c->row->ref_op == QP_OP_AMAX || ref_unsupported((qp_op)c->row->ref_op, c->format, engine) == NULL;
+}
+
+qp_status eval_not_built(const eval_case *c, qp_engine engine, qp_arena *a, const char **label, qp_err *err) {
+    *label = NULL;
+    if (built(c, engine)) return QP_OK;
+    const eval_value *source = eval_get(c, "source");
+    const char *who = c->row->engines != 0 ? qp_engine_name(engine) : c->row->kind != NULL ? c->row->kind : "";
+    if (source != NULL && source->text != NULL) who = source->text;
+    return qp_arena_printf(a, label, err, "%s%s%s%s%s%s", c->row->op, c->fmt[0] != '\0' ? " " : "", c->fmt, who[0] != '\0' ? " (" : "",
+                           who, who[0] != '\0' ? ")" : "");
+}

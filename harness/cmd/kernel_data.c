@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inputs of kernel cases. Data comes from the generator or the line, calibration from the reference; nothing is judged here.
+#include "cmd/kernel_data.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/text.h"
+#include "input/gen.h"
+
+enum { BLOCK = 16 };
+
+// ---- words of the line ---------------------------------------------------------------------------------------------------
+
+qp_status qp_case_format(const qp_case *c, qp_format *out, qp_err *err) {
+    const char *word = qp_case_text(c, "fmt");
+    for (int f = 0; f < QP_FORMAT_COUNT; f++)
+        if (strcmp(word, qp_format_get((qp_format)f)->name) == 0) {
+            *out = (qp_format)f;
+            return QP_OK;
+        }
+    QP_FAIL(QP_USAGE, "%s: unknown format '%s'", c->line, word);
+}
+
+qp_status qp_case_dtype(const qp_case *c, qp_dtype *out, qp_err *err) {
+    const char *word = qp_case_text(c, "in");
+    for (int t = QP_BF16; t <= QP_FP32; t++)
+        if (strcmp(word, qp_dtype_name((qp_dtype)t)) == 0) {
+            *out = (qp_dtype)t;
+            return QP_OK;
+        }
+    QP_FAIL(QP_USAGE, "%s: in: wanted bf16, fp16 or fp32, got '%s'", c->line, word);
+}
+
+static bool has_key(const qp_case *c, const char *key) {
+    for (int i = 0; i < c->kind->n_keys; i++)
+        if (strcmp(c->kind->keys[i].name, key) == 0) return true;
+    return false;
+}
+
+qp_status qp_case_engine(const qp_case *c, qp_engine *out, qp_err *err) {
+    *out = QP_ENGINE_IEEE;
+    if (!has_key(c, "engine")) return QP_OK;
+    const char *word = qp_case_text(c, "engine");
+    for (int e = 0; e < QP_ENGINE_COUNT; e++)
+        if (strcmp(word, qp_engine_name((qp_engine)e)) == 0) {
+            *out = (qp_engine)e;
+            return QP_OK;
+        }
+    QP_FAIL(QP_USAGE, "%s: unknown engine '%s'", c->line, word);
+}
+
+// ---- shapes ----------------------------------------------------------------------------------------------------------------
+
+typedef struct sizes {
+    int64_t n, rows, cols;
+    bool ragged;
+} sizes;
+
+static sizes sizes_of(const qp_case *c) {
+    int64_t dims[3] = {0};
+    int n_dims = 0;
+    sizes s = {1, 1, 0, false};
+    if (qp_case_shape(c, "shape", dims, &n_dims) && n_dims == 3) s = (sizes){dims[0], dims[1], dims[2], false};
+    else if (n_dims == 2) s = (sizes){1, dims[0], dims[1], false};
+    s.ragged = has_key(c, "ragged") && qp_case_int(c, "ragged") != 0;
+    return s;
+}
+
+// ragged: the first has all R rows, the second none, the others between 1 and R.
+static int64_t rows_of(const sizes *s, uint64_t seed, int64_t i) {
+    if (!s->ragged || i == 0) return s->rows;
+    if (i == 1) return 0;
+    return 1 + (int64_t)(qp_gen_u64(seed, "ragged", (uint64_t)i) % (uint64_t)(s->rows > 0 ? s->rows : 1));
+}
+
+// ---- values given in the line ----------------------------------------------------------------------------------------------
+
+static qp_status next_image(const char **at, int digits, uint64_t *value, bool *more, qp_err *err) {
+    for (;;) {
+        *at += strspn(*at, ", \t\r\n");
+        if (**at != '#') break;
+        *at += strcspn(*at, "\n");
+    }
+    *more = **at != '\0';
+    if (!*more) return QP_OK;
+    size_t n = strcspn(*at, ", \t\r\n#");
+    char word[20];
+    snprintf(word, sizeof word, "%.*s", (int)n, *at);
+    if (n != (size_t)digits || !qp_parse_hex(word, digits, value))
+        QP_FAIL(QP_USAGE, "hex: wanted images of %d hex digits, got '%.*s'", digits, (int)(n < 40 ? n : 40), *at);
+    *at += n;
+    return QP_OK;
+}
+
+static qp_status read_hex(const qp_case *c, qp_dtype t, qp_arena *a, void **x, int64_t *n, qp_err *err) {
+    const char *text = qp_case_text(c, "hex");
+    char *file = NULL;
+    size_t n_bytes = 0;
+    if (text[0] == '@') {
+        QP_TRY(qp_file_read(text + 1, a, &file, &n_bytes, err));
+        text = file;
+    }
+    size_t bytes = qp_dtype_bytes(t);
+    char *values;
+    QP_TRY(qp_arena_get(a, (strlen(text) / (2 * bytes) + 1) * bytes, &values, err));
+    bool more = true;
+    for (*n = 0; more;) {
+        uint64_t v = 0;
+        QP_TRY(next_image(&text, (int)(2 * bytes), &v, &more, err));
+        if (more) memcpy(values + (size_t)(*n)++ * bytes, &v, bytes);
+    }
+    *x = values;
+    return QP_OK;
+}
+
+// ---- calibration -------------------------------------------------------------------------------------------------------------
+
+typedef struct source {
+    qp_gen gen;
+    bool generated;
+} source;
+
+static const uint32_t run_only_edges = 1u << QP_EDGE_NAN | 1u << QP_EDGE_INF | 1u << QP_EDGE_MAX;
+static const uint32_t amax_edges = 1u << QP_EDGE_AMAX | 1u << QP_EDGE_AMAX_ULP;
+
+static bool is_finite(qp_dtype t, const void *x, int64_t i) {
+    return (ref_load_f32(t, x, i) & 0x7fffffffu) < 0x7f800000u;
+}
+
+// The data that calibration sees: the run's own, without what is only run on. May be x itself.
+static qp_status calibration_data(const qp_kernel_case *k, const qp_kernel_tensor *t, const source *s, qp_arena *a, void **out,
+                                  qp_err *err) {
+    int64_t n = t->rows * t->cols;
+    bool all_finite = true;
+    for (int64_t i = 0; i < n && all_finite; i++) all_finite = is_finite(k->dtype, t->x, i);
+    bool again = s->generated && (s->gen.edges & run_only_edges) != 0;
+    *out = t->x;
+    if (all_finite && !again) return QP_OK;
+    QP_TRY(qp_arena_get(a, (size_t)n * qp_dtype_bytes(k->dtype), out, err));
+    if (again) {
+        qp_gen g = s->gen;
+        g.edges &= ~run_only_edges;
+        qp_gen_slice(&g, t->name, t->rows, t->cols, k->dtype, 0, t->rows, 0, t->cols, *out);
+    } else {
+        memcpy(*out, t->x, (size_t)n * qp_dtype_bytes(k->dtype));
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (!is_finite(k->dtype, *out, i)) ref_store_f32(k->dtype, *out, i, 0);
+    return QP_OK;
+}
+
+// 2^-4 .. 2^4 with a bf16 mantissa: exact in every input type.
+static uint32_t amax_near_one(uint64_t seed, const char *name, int64_t i) {
+    uint64_t w = qp_gen_u64(seed, name, (uint64_t)i);
+    return (uint32_t)(123 + w % 9) << 23 | (uint32_t)(w >> 32 & 127) << 16;
+}
+
+static uint32_t largest(const uint32_t *images, int64_t n) {
+    uint32_t max = 0;
+    for (int64_t i = 0; i < n; i++) max = ref_max_image(max, images[i]);
+    return max;
+}
+
+static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a, qp_err *err) {
+    const qp_format_row *f = qp_format_get(k->format);
+    bool dynamic = f->has_global && k->format == QP_NVFP4;
+    qp_grain grain = dynamic ? QP_GRAIN_TENSOR : f->grain;
+    int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1, block_cols = f->block_cols > 0 ? f->block_cols : BLOCK;
+    t->n_amax = grain == QP_GRAIN_TENSOR   ? 1
+                : grain == QP_GRAIN_AXIS0  ? t->rows
+                                           : (t->rows + block_rows - 1) / block_rows * ((t->cols + block_cols - 1) / block_cols);
+    QP_TRY(QP_NEW(a, t->amax, t->n_amax + 1));
+    if (s->generated && s->gen.dist == QP_DIST_BITS) {
+        const char *name;
+        QP_TRY(qp_arena_printf(a, &name, err, "%s.amax", t->name));
+        for (int64_t i = 0; i < t->n_amax; i++) t->amax[i] = amax_near_one(s->gen.seed, name, i);
+    } else if (t->rows > 0 && t->cols > 0) {
+        void *data;
+        QP_TRY(calibration_data(k, t, s, a, &data, err));
+        ref_amax(grain, k->dtype, t->rows, t->cols, block_rows, block_cols, data, t->amax);
+    }
+    t->global_amax = largest(t->amax, t->n_amax);
+    if (s->generated && (s->gen.edges & amax_edges) != 0 && s->gen.dist != QP_DIST_BITS) {
+        t->global_amax = qp_gen_nominal_amax(&s->gen);
+        if (grain == QP_GRAIN_TENSOR || grain == QP_GRAIN_AXIS0)
+            for (int64_t i = 0; i < t->n_amax; i++)
+                if (t->amax[i] != 0) t->amax[i] = t->global_amax;
+    }
+    return QP_OK;
+}
+
+// ---- the case ------------------------------------------------------------------------------------------------------------------
+
+static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a, qp_err *err) {
+    size_t n_bytes = (size_t)(t->rows * t->cols) * qp_dtype_bytes(k->dtype);
+    t->nb = (t->cols + BLOCK - 1) / BLOCK;
+    if (s->generated) {
+        QP_TRY(qp_arena_get(a, n_bytes, &t->x, err));
+        int n_parts = (int)(t->rows < 64 ? t->rows : 64);
+#pragma omp parallel for schedule(dynamic, 1)
+        for (int p = 0; p < n_parts; p++) {
+            int64_t begin = t->rows * p / n_parts, end = t->rows * (p + 1) / n_parts;
+            char *to = (char *)t->x + (size_t)(begin * t->cols) * qp_dtype_bytes(k->dtype);
+            qp_gen_slice(&s->gen, t->name, t->rows, t->cols, k->dtype, begin, end - begin, 0, t->cols, to);
+        }
+    }
+    const char *grad_name;
+    qp_gen bits = {.seed = s->gen.seed, .dist = QP_DIST_BITS, .peak_index = -1};
+    QP_TRY(qp_arena_printf(a, &grad_name, err, "%s.grad", t->name));
+    QP_TRY(qp_arena_get(a, n_bytes, &t->grad, err));
+    qp_gen_slice(&bits, grad_name, t->rows, t->cols, k->dtype, 0, t->rows, 0, t->cols, t->grad);
+    return calibrate(k, t, s, a, err);
+}
+
+qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_err *err) {
+    *out = (qp_kernel_case){.c = c};
+    QP_TRY(qp_case_format(c, &out->format, err));
+    QP_TRY(qp_case_dtype(c, &out->dtype, err));
+    QP_TRY(qp_case_engine(c, &out->engine, err));
+    out->narrow_range = has_key(c, "narrow_range") && qp_case_int(c, "narrow_range") != 0;
+    out->bwd = has_key(c, "bwd") && strcmp(qp_case_text(c, "bwd"), "clip") == 0 ? QP_BWD_CLIP : QP_BWD_PASS;
+    out->misalign = has_key(c, "misalign") ? qp_case_int(c, "misalign") : 0;
+    sizes size = sizes_of(c);
+    source s = {.gen = {.seed = qp_case_u64(c, "seed"), .format = out->format, .peak_index = -1}};
+    s.generated = !(has_key(c, "hex") && qp_case_has(c, "hex"));
+    QP_TRY(qp_gen_parse_dist(qp_case_text(c, "dist"), &s.gen, err));
+    if (qp_case_has(c, "edge")) QP_TRY(qp_gen_parse_edges(qp_case_text(c, "edge"), &s.gen, err));
+    out->has_edge = s.gen.edges != 0;
+    out->n_tensors = (int)size.n;
+    QP_TRY(QP_NEW(a, out->tensors, size.n));
+    for (int64_t i = 0; i < size.n; i++) {
+        qp_kernel_tensor *t = &out->tensors[i];
+        QP_TRY(qp_arena_printf(a, &t->name, err, "tensor.%d", (int)i));
+        t->rows = rows_of(&size, s.gen.seed, i);
+        t->cols = size.cols;
+        if (!s.generated) {
+            int64_t n = 0;
+            QP_TRY(read_hex(c, out->dtype, a, &t->x, &n, err));
+            if (!qp_case_given(c, "shape")) {
+                t->rows = 1;
+                t->cols = n;
+            }
+            if (n != t->rows * t->cols) QP_FAIL(QP_USAGE, "hex: wanted %lld values, got %lld", (long long)(t->rows * t->cols), (long long)n);
+        }
+        QP_TRY(fill(out, t, &s, a, err));
+        out->n_elems += t->rows * t->cols;
+    }
+    return QP_OK;
+}
+
+ref_spec qp_kernel_spec(const qp_kernel_case *k, const qp_kernel_tensor *t) {
+    return (ref_spec){.format = k->format,
+                      .engine = k->engine,
+                      .dtype = k->dtype,
+                      .rows = t->rows,
+                      .cols = t->cols,
+                      .narrow_range = k->narrow_range,
+                      .amax = t->amax,
+                      .global_amax = t->global_amax,
+                      .amax_dtype = QP_FP32};
+}

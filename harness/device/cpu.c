@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// cpu and simt: host memory, nothing to wait for. Says which instruction set the vector kernels can choose
+// here.
+#include "device/host.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 256 };
+
+static qp_status take(qp_device *d, size_t n_bytes, void **out, qp_err *err) {
+    if (n_bytes > SIZE_MAX - ALIGN) QP_FAIL(QP_NOMEM, "%s: a request of %zu bytes", d->name, n_bytes);
+    size_t need = (n_bytes + ALIGN) / ALIGN * ALIGN; // never 0
+    *out = aligned_alloc(ALIGN, need);
+    if (*out == NULL) QP_FAIL(QP_NOMEM, "%s: no memory for %zu bytes", d->name, n_bytes);
+    return QP_OK;
+}
+
+static void release(qp_device *d, void *p) {
+    (void)d;
+    free(p);
+}
+
+static qp_status copy(qp_device *d, void *dst, const void *src, size_t n_bytes, qp_err *err) {
+    (void)d;
+    (void)err;
+    if (n_bytes > 0) memcpy(dst, src, n_bytes);
+    return QP_OK;
+}
+
+static qp_status fill(qp_device *d, void *dst, uint8_t byte, size_t n_bytes, qp_err *err) {
+    (void)d;
+    (void)err;
+    if (n_bytes > 0) memset(dst, byte, n_bytes);
+    return QP_OK;
+}
+
+static qp_status wait_for(qp_device *d, qp_err *err) {
+    (void)d;
+    (void)err;
+    return QP_OK;
+}
+
+// The levels that the kernels' clones are compiled for.
+static const char *isa(void) {
+#if defined(__x86_64__)
+    bool v3 =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl");
+    return v4 ? "x86-64-v4" : v3 ? "x86-64-v3" : "x86-64 baseline";
+#elif defined(__aarch64__)
+    return "aarch64";
+#else
+    return "portable";
+#endif
+}
+
+static int threads(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+qp_status host_device_fill(qp_device *d, qp_device_kind kind, qp_err *err) {
+    (void)err;
+    d->kind = kind;
+    d->index = 0;
+    d->alloc = take;
+    d->release = release;
+    d->put = copy;
+    d->get = copy;
+    d->fill = fill;
+    d->wait = wait_for;
+    if (kind == QP_DEVICE_CPU) {
+        snprintf(d->name, sizeof d->name, "cpu (%s, %d threads)", isa(), threads());
+        snprintf(d->detail, sizeof d->detail, "host memory, isa %s, threads %d", isa(), threads());
+    } else {
+        snprintf(d->name, sizeof d->name, "simt (CUDA source, thread by thread on the CPU)");
+        snprintf(d->detail, sizeof d->detail, "host memory, one thread a launch");
+    }
+    return QP_OK;
+}
