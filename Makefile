@@ -153,9 +153,10 @@ $(B)/quantproof: $(B)/harness/main.o $(LIBS_all) $(LIBS_kernels) $(LIBS_referenc
 # ---- plug-ins: every kernels/mutants/*.c in one .so, every kernels/plugins/X/*.c in one each ---------------------------------
 PLUGINS := $(B)/plugins/mutants.so $(patsubst kernels/plugins/%/,$(B)/plugins/%.so,$(wildcard kernels/plugins/*/))
 PLUGFLAGS = $(filter-out -fsanitize=%,$(CF)) -O2 -fPIC -shared -fvisibility=hidden -Iharness/include
-$(B)/plugins/mutants.so: $(wildcard kernels/mutants/*.c kernels/mutants/*.h) Makefile
+# One mutant is CUDA source: the shim that runs it comes along, and the error trail it speaks through.
+$(B)/plugins/mutants.so: $(wildcard kernels/mutants/*.c kernels/mutants/*.h kernels/simt/*.c) harness/core/status.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(PLUGFLAGS) -Ikernels/mutants $(filter %.c,$^) -o $@ -lm
+	$(CC) $(PLUGFLAGS) $(OMP) -Ikernels/mutants -Ikernels $(filter %.c,$^) -o $@ -lm
 $(B)/plugins/%.so: kernels/plugins/%/*.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(PLUGFLAGS) $(filter %.c,$^) -o $@ -lm

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared groups by comparing every name with every other. The default patterns (pipeline spec B) are matched here by their
-// last component, never by a regex; user patterns arrive as data: which pattern each name matched, with which captures.
+// Shared groups by comparing every name with every other. The default patterns (pipeline spec B) are matched
+// here by their last component, never by a regex; user patterns arrive as data: which pattern each name
+// matched, with which captures.
 #include "qp/ref.h"
 
 static const char *const default_suffixes[][3] = {
@@ -43,21 +44,24 @@ static bool same_prefix(const char *a, const cut_name *ca, const char *b, const 
     return true;
 }
 
-static bool same_group(const qp_module *a, const qp_module *b, const qp_pattern_hit *hit_a, const qp_pattern_hit *hit_b) {
+static bool same_group(const qp_module *a, const qp_module *b, const qp_pattern_hit *hit_a,
+                       const qp_pattern_hit *hit_b) {
     if (hit_a != NULL)
-        return hit_a->pattern >= 0 && hit_a->pattern == hit_b->pattern && same_text(hit_a->captures, hit_b->captures);
+        return hit_a->pattern >= 0 && hit_a->pattern == hit_b->pattern &&
+               same_text(hit_a->captures, hit_b->captures);
     cut_name ca = cut(a->fqn), cb = cut(b->fqn);
     int pattern = default_pattern(ca.last);
     return pattern >= 0 && pattern == default_pattern(cb.last) && same_prefix(a->fqn, &ca, b->fqn, &cb);
 }
 
-void ref_groups(const qp_module *mods, const bool *weight_enabled, const qp_pattern_hit *hits, int n_mods, int *group_of) {
+void ref_groups(const qp_module *mods, const bool *weight_enabled, const qp_pattern_hit *hits, int n_mods,
+                int *group_of) {
     for (int i = 0; i < n_mods; i++) {
         group_of[i] = -1;
         if (!weight_enabled[i]) continue;
         for (int j = 0; j <= i && group_of[i] < 0; j++)
-            if (weight_enabled[j] &&
-                same_group(&mods[j], &mods[i], hits != NULL ? &hits[j] : NULL, hits != NULL ? &hits[i] : NULL))
+            if (weight_enabled[j] && same_group(&mods[j], &mods[i], hits != NULL ? &hits[j] : NULL,
+                                                hits != NULL ? &hits[i] : NULL))
                 group_of[i] = j;
     }
     for (int i = 0; i < n_mods; i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who owns which element, by walking: degrees are enumerated rank by rank, rows unit by unit, experts one by one, and what
-// belongs to the rank is counted. Follows the definitions in qp/module.h and nothing else.
-// Pipeline parallelism: a module is held by the matching coordinates of every pipeline stage (the model streams layer by
-// layer, so pp_rank never decides which slice of a module a rank has).
+// Who owns which element, by walking: degrees are enumerated rank by rank, rows unit by unit, experts one by
+// one, and what belongs to the rank is counted. Follows the definitions in qp/module.h and nothing else.
+// Pipeline parallelism: a module is held by the matching coordinates of every pipeline stage (the model
+// streams layer by layer, so pp_rank never decides which slice of a module a rank has).
 #include "qp/ref.h"
 
 // The place of a rank, found by counting ranks in the order of the definition.
@@ -54,7 +54,8 @@ static piece segment_pieces(const qp_segment *s, int degree) {
     return p;
 }
 
-// Does split rank t hold piece number k of n, n a multiple of the degree or (replication) the degree a multiple of n?
+// Does split rank t hold piece number k of n, n a multiple of the degree or (replication) the degree a
+// multiple of n?
 static bool holds_piece(int64_t k, int64_t n, int degree, int t) {
     if (n % degree == 0) {
         int64_t per_rank = n / degree;
@@ -78,9 +79,11 @@ static qp_refusal refuse_column(const qp_module *m, int degree) {
 static qp_refusal refuse_row(const qp_module *m, const qp_qconfig *cfg, int degree) {
     if (m->in_units > 0 && m->in_units % degree != 0) return QP_REFUSE_UNITS;
     if (m->in % degree != 0) return QP_REFUSE_COLS;
-    if (degree == 1 || cfg == NULL || !cfg->enabled) return QP_REFUSE_NONE; // a ragged last block is whole on one rank
+    if (degree == 1 || cfg == NULL || !cfg->enabled)
+        return QP_REFUSE_NONE; // a ragged last block is whole on one rank
     const qp_format_row *f = qp_format_get(cfg->format);
-    if (f != NULL && f->grain == QP_GRAIN_BLOCK && (m->in / degree) % f->block_cols != 0) return QP_REFUSE_BLOCK;
+    if (f != NULL && f->grain == QP_GRAIN_BLOCK && (m->in / degree) % f->block_cols != 0)
+        return QP_REFUSE_BLOCK;
     return QP_REFUSE_NONE;
 }
 
@@ -92,8 +95,8 @@ static qp_refusal refuse_module(const qp_layout *l, const qp_module *m, const qp
     return QP_REFUSE_NONE;
 }
 
-qp_refusal ref_layout_refusal(const qp_layout *l, int n_layers, const qp_module *mods, const qp_qconfig *weight_cfg,
-                              int n_mods, int *which_module) {
+qp_refusal ref_layout_refusal(const qp_layout *l, int n_layers, const qp_module *mods,
+                              const qp_qconfig *weight_cfg, int n_mods, int *which_module) {
     int unused;
     int *which = which_module != NULL ? which_module : &unused;
     *which = -1;
@@ -163,8 +166,8 @@ void ref_local_shape(const qp_module *m, const qp_layout *l, int rank, int64_t *
     }
 }
 
-// Images of |x|: the order of non-negative floats is the order of their images, and every NaN image is above Inf.
-// NaN answers as the canonical quiet NaN. The sign bit is ignored.
+// Images of |x|: the order of non-negative floats is the order of their images, and every NaN image is above
+// Inf. NaN answers as the canonical quiet NaN. The sign bit is ignored.
 uint32_t ref_max_image(uint32_t a, uint32_t b) {
     uint32_t ma = a & 0x7fffffffu, mb = b & 0x7fffffffu;
     uint32_t m = ma > mb ? ma : mb;

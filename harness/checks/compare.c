@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bits against bits: every element of a state against what it must be. NaN is one class, +0 and -0 are told apart, distances are
-// counted in steps of the type's own value order. Nothing here knows what a value means.
+// Bits against bits: every element of a state against what it must be. NaN is one class, +0 and -0 are told
+// apart, distances are counted in steps of the type's own value order. Nothing here knows what a value means.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,18 +11,27 @@ element_kind element_kind_of(const qp_state *st) {
     if (strcmp(st->field, "weight_packed") == 0) return KIND_NIBBLES;
     if (strcmp(st->field, "weight_scale") == 0 && qp_dtype_bytes(st->dtype) == 1) return KIND_E4M3;
     switch (st->dtype) {
-    case QP_BF16: return KIND_BF16;
-    case QP_FP16: return KIND_FP16;
-    case QP_FP32: return KIND_FP32;
-    case QP_E4M3: return KIND_E4M3;
-    case QP_I8: return KIND_I8;
-    case QP_I32: return KIND_I32;
-    case QP_I64: return KIND_I64;
-    default: return KIND_U8;
+    case QP_BF16:
+        return KIND_BF16;
+    case QP_FP16:
+        return KIND_FP16;
+    case QP_FP32:
+        return KIND_FP32;
+    case QP_E4M3:
+        return KIND_E4M3;
+    case QP_I8:
+        return KIND_I8;
+    case QP_I32:
+        return KIND_I32;
+    case QP_I64:
+        return KIND_I64;
+    default:
+        return KIND_U8;
     }
 }
 
-// Bits without the sign, the first NaN image above them, and the canonical NaN; first_nan 0: the type has no NaN.
+// Bits without the sign, the first NaN image above them, and the canonical NaN; first_nan 0: the type has no
+// NaN.
 typedef struct kind_row {
     int n_bits;
     bool sign_magnitude;
@@ -31,14 +40,22 @@ typedef struct kind_row {
 
 static kind_row row_of(element_kind k) {
     switch (k) {
-    case KIND_BF16: return (kind_row){16, true, 0x7f81, 0x7fc0};
-    case KIND_FP16: return (kind_row){16, true, 0x7c01, 0x7e00};
-    case KIND_FP32: return (kind_row){32, true, 0x7f800001, 0x7fc00000};
-    case KIND_E4M3: return (kind_row){8, true, 0x7f, 0x7f};
-    case KIND_NIBBLES: return (kind_row){4, true, 0, 0};
-    case KIND_I32: return (kind_row){32, false, 0, 0};
-    case KIND_I64: return (kind_row){64, false, 0, 0};
-    default: return (kind_row){8, false, 0, 0};
+    case KIND_BF16:
+        return (kind_row){16, true, 0x7f81, 0x7fc0};
+    case KIND_FP16:
+        return (kind_row){16, true, 0x7c01, 0x7e00};
+    case KIND_FP32:
+        return (kind_row){32, true, 0x7f800001, 0x7fc00000};
+    case KIND_E4M3:
+        return (kind_row){8, true, 0x7f, 0x7f};
+    case KIND_NIBBLES:
+        return (kind_row){4, true, 0, 0};
+    case KIND_I32:
+        return (kind_row){32, false, 0, 0};
+    case KIND_I64:
+        return (kind_row){64, false, 0, 0};
+    default:
+        return (kind_row){8, false, 0, 0};
     }
 }
 
@@ -62,7 +79,8 @@ uint64_t element_bits(element_kind k, const void *base, int64_t i) {
     if (k == KIND_NIBBLES)
         bits = (p[i / 2] >> (i % 2 * 4)) & 15;
     else
-        memcpy(&bits, p + i * (r.n_bits / 8), (size_t)r.n_bits / 8); // little-endian hosts only, as the file format is
+        memcpy(&bits, p + i * (r.n_bits / 8),
+               (size_t)r.n_bits / 8); // little-endian hosts only, as the file format is
     return element_is_nan(k, bits) ? r.nan : bits;
 }
 
@@ -87,8 +105,8 @@ static int bin_of(int64_t distance) {
 }
 
 // One differing element: counts it and keeps the first.
-static void count_difference(qp_finding *f, const qp_compare *c, element_kind k, int64_t held_row, int64_t col, uint64_t want,
-                             uint64_t got) {
+static void count_difference(qp_finding *f, const qp_compare *c, element_kind k, int64_t held_row,
+                             int64_t col, uint64_t want, uint64_t got) {
     bool want_nan = element_is_nan(k, want), got_nan = element_is_nan(k, got);
     int64_t d = want_nan || got_nan ? (want_nan ? INT64_MIN : INT64_MAX) : element_distance(k, want, got);
     int64_t size = d == INT64_MIN ? INT64_MAX : d < 0 ? -d : d;
@@ -130,7 +148,7 @@ qp_finding compare_state(const qp_compare *c, const char *check) {
     }
     if (f.n_diff > 0)
         finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT,
-                     "%" PRId64 " of %" PRId64 " elements differ; the first is %s: want %s, got %s", f.n_diff, f.n_judged, f.where,
-                     f.want, f.got);
+                     "%" PRId64 " of %" PRId64 " elements differ; the first is %s: want %s, got %s", f.n_diff,
+                     f.n_judged, f.where, f.want, f.got);
     return f;
 }

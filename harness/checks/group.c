@@ -24,7 +24,8 @@ static void place(qp_finding *f, const qp_group_ev *g) {
                  g->n_members > 0 ? g->members[0] : "(none)");
 }
 
-// One parent may own several groups (q/k/v and gate/up of one block): equal keys are a run, matched by members.
+// One parent may own several groups (q/k/v and gate/up of one block): equal keys are a run, matched by
+// members.
 static int run_end(const qp_group_ev *g, int n, int i) {
     int end = i + 1;
     while (end < n && compare_key(&g[i], &g[end]) == 0) end++;
@@ -57,7 +58,8 @@ qp_finding check_group_members(const qp_case_ev *ev) {
         int want_end = order >= 0 ? run_end(ev->want_groups, ev->n_want_groups, j) : j;
         for (int w = j; w < want_end; w++) {
             f.n_judged++;
-            if (find_members(ev->groups, i, got_end, &ev->want_groups[w]) == NULL) report_odd(&f, &ev->want_groups[w], true);
+            if (find_members(ev->groups, i, got_end, &ev->want_groups[w]) == NULL)
+                report_odd(&f, &ev->want_groups[w], true);
         }
         for (int g = i; g < got_end; g++)
             if (find_members(ev->want_groups, j, want_end, &ev->groups[g]) == NULL) {
@@ -72,7 +74,8 @@ qp_finding check_group_members(const qp_case_ev *ev) {
 
 static const qp_group_ev *want_of(const qp_case_ev *ev, const qp_group_ev *g) {
     for (int i = 0; i < ev->n_want_groups; i++)
-        if (compare_key(&ev->want_groups[i], g) == 0 && same_members(&ev->want_groups[i], g)) return &ev->want_groups[i];
+        if (compare_key(&ev->want_groups[i], g) == 0 && same_members(&ev->want_groups[i], g))
+            return &ev->want_groups[i];
     return NULL;
 }
 
@@ -84,8 +87,8 @@ static void report_value(qp_finding *f, const qp_group_ev *g, const char *who, u
         snprintf(f->got, sizeof f->got, "%08" PRIx32, got);
     }
     finding_fail(f, QP_FAILED, QP_WHY_DIFFERENT,
-                 "rank %d holds global amax %08" PRIx32 " for %s of the group below %s, want %08" PRIx32, g->rank, got, who,
-                 g->parent, want);
+                 "rank %d holds global amax %08" PRIx32 " for %s of the group below %s, want %08" PRIx32,
+                 g->rank, got, who, g->parent, want);
 }
 
 static bool same_value(uint32_t a, uint32_t b) {
@@ -102,14 +105,16 @@ qp_finding check_group_unity(const qp_case_ev *ev) {
         if (w != NULL && w->has_global && !g->has_global) {
             f.n_diff++;
             place(&f, g);
-            finding_fail(&f, QP_FAILED, QP_WHY_MISSING, "the group below %s has no global amax on rank %d", g->parent, g->rank);
+            finding_fail(&f, QP_FAILED, QP_WHY_MISSING, "the group below %s has no global amax on rank %d",
+                         g->parent, g->rank);
             continue;
         }
         uint32_t law = w != NULL && w->has_global ? w->global_amax : g->global_amax;
         if (!same_value(law, g->global_amax)) report_value(&f, g, "the state", law, g->global_amax);
         if (g->member_global_amax == NULL) continue;
         for (int m = 0; m < g->n_members; m++)
-            if (!same_value(law, g->member_global_amax[m])) report_value(&f, g, g->members[m], law, g->member_global_amax[m]);
+            if (!same_value(law, g->member_global_amax[m]))
+                report_value(&f, g, g->members[m], law, g->member_global_amax[m]);
     }
     return f;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What running a launch under guard showed: memory outside the outputs, inputs, holes in outputs, a second run, simt findings.
+// What running a launch under guard showed: memory outside the outputs, inputs, holes in outputs, a second
+// run, simt findings.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -15,9 +16,10 @@ qp_finding check_guard_zones(const qp_guard_ev *g) {
     place(&f, g);
     f.n_diff = g->guard_bytes_hit;
     if (g->guard_bytes_hit > 0)
-        finding_fail(&f, QP_FAILED, QP_WHY_GUARD,
-                     "%s: %" PRId64 " bytes outside the output were written, the first at %" PRId64 " from its %s", f.where,
-                     g->guard_bytes_hit, g->first_hit_offset, g->first_hit_offset < 0 ? "begin" : "end");
+        finding_fail(
+            &f, QP_FAILED, QP_WHY_GUARD,
+            "%s: %" PRId64 " bytes outside the output were written, the first at %" PRId64 " from its %s",
+            f.where, g->guard_bytes_hit, g->first_hit_offset, g->first_hit_offset < 0 ? "begin" : "end");
     return f;
 }
 
@@ -37,8 +39,8 @@ qp_finding check_output_complete(const qp_guard_ev *g) {
     f.n_diff = g->unwritten;
     if (g->unwritten > 0)
         finding_fail(&f, QP_FAILED, QP_WHY_GUARD,
-                     "%s: %" PRId64 " output elements were never written, the first is number %" PRId64, f.where, g->unwritten,
-                     g->first_unwritten);
+                     "%s: %" PRId64 " output elements were never written, the first is number %" PRId64,
+                     f.where, g->unwritten, g->first_unwritten);
     return f;
 }
 
@@ -48,8 +50,9 @@ qp_finding check_repeat_identical(const qp_guard_ev *g) {
     f.n_diff = g->repeat_diff;
     if (g->repeat_diff > 0)
         finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT,
-                     "%s: %" PRId64 " output bytes differ between two runs on the same input, the first at %" PRId64, f.where,
-                     g->repeat_diff, g->first_repeat_diff);
+                     "%s: %" PRId64
+                     " output bytes differ between two runs on the same input, the first at %" PRId64,
+                     f.where, g->repeat_diff, g->first_repeat_diff);
     return f;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two claims about digests: ranks that hold the same part hold the same bits (I4), and the parts of any layout add up to what one
-// rank alone holds (I6). Stage calibrate is left out of both: its amax are rank-local by definition, until the sync.
+// Two claims about digests: ranks that hold the same part hold the same bits (I4), and the parts of any
+// layout add up to what one rank alone holds (I6). Stage calibrate is left out of both: its amax are
+// rank-local by definition, until the sync.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@ static bool same_state(const qp_digest *a, const qp_digest *b) {
 }
 
 static bool same_part(const qp_digest *a, const qp_digest *b) {
-    return a->global_row == b->global_row && a->col0 == b->col0 && a->n_rows == b->n_rows && a->n_cols == b->n_cols;
+    return a->global_row == b->global_row && a->col0 == b->col0 && a->n_rows == b->n_rows &&
+           a->n_cols == b->n_cols;
 }
 
 static bool is_local_stage(const qp_digest *d) {
@@ -27,12 +29,12 @@ qp_finding check_replica_equal(const qp_case_ev *ev) {
         f.n_judged++;
         if (a->sum == b->sum) continue;
         if (f.n_diff++ > 0) continue;
-        snprintf(f.where, sizeof f.where, "%s %s %s ranks %d and %d row %" PRId64, a->stage, a->fqn, a->field, a->rank, b->rank,
-                 a->global_row);
+        snprintf(f.where, sizeof f.where, "%s %s %s ranks %d and %d row %" PRId64, a->stage, a->fqn, a->field,
+                 a->rank, b->rank, a->global_row);
         snprintf(f.want, sizeof f.want, "%08" PRIx32, a->sample);
         snprintf(f.got, sizeof f.got, "%08" PRIx32, b->sample);
-        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT, "two ranks hold the same part of one state with different bits: %s",
-                     f.where);
+        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT,
+                     "two ranks hold the same part of one state with different bits: %s", f.where);
     }
     return f;
 }
@@ -69,7 +71,8 @@ static total total_of(const qp_digest *d, int64_t begin, int64_t end) {
 
 // Do both hold every element of one and the same tensor? Samples of rows do not.
 static bool both_whole(total a, total b) {
-    return a.row_end == b.row_end && a.col_end == b.col_end && a.n_elems == a.row_end * a.col_end && b.n_elems == a.n_elems;
+    return a.row_end == b.row_end && a.col_end == b.col_end && a.n_elems == a.row_end * a.col_end &&
+           b.n_elems == a.n_elems;
 }
 
 static int compare_state_key(const qp_digest *a, const qp_digest *b) {
@@ -82,15 +85,18 @@ static void judge(qp_finding *f, const qp_digest *d, total got, total want) {
     f->n_judged++;
     if (got.sum == want.sum) return;
     if (f->n_diff++ > 0) return;
-    snprintf(f->where, sizeof f->where, "%s %s %s from row %" PRId64, d->stage, d->fqn, d->field, d->global_row);
+    snprintf(f->where, sizeof f->where, "%s %s %s from row %" PRId64, d->stage, d->fqn, d->field,
+             d->global_row);
     snprintf(f->want, sizeof f->want, "%08" PRIx32, want.sample);
     snprintf(f->got, sizeof f->got, "%08" PRIx32, got.sample);
-    finding_fail(f, QP_FAILED, QP_WHY_DIFFERENT, "this layout does not hold what one rank alone holds (first elements shown): %s",
-                 f->where);
+    finding_fail(f, QP_FAILED, QP_WHY_DIFFERENT,
+                 "this layout does not hold what one rank alone holds (first elements shown): %s", f->where);
 }
 
-// Where both sides hold the whole state the totals decide and rows only say where; else the rows that both hold in full decide.
-static void judge_state(qp_finding *f, const qp_digest *got, int64_t n_got, const qp_digest *want, int64_t n_want) {
+// Where both sides hold the whole state the totals decide and rows only say where; else the rows that both
+// hold in full decide.
+static void judge_state(qp_finding *f, const qp_digest *got, int64_t n_got, const qp_digest *want,
+                        int64_t n_want) {
     total g = total_of(got, 0, n_got), w = total_of(want, 0, n_want);
     bool whole = both_whole(g, w);
     if (whole && g.sum == w.sum) {
@@ -124,6 +130,7 @@ qp_finding check_layout_invariance(const qp_case_ev *ev) {
         if (c >= 0) j = j_end;
     }
     if (f.n_judged == 0)
-        finding_fail(&f, QP_SUSPECT, QP_WHY_NOTHING_JUDGED, "no state is held by both this layout and the one-rank run");
+        finding_fail(&f, QP_SUSPECT, QP_WHY_NOTHING_JUDGED,
+                     "no state is held by both this layout and the one-rank run");
     return f;
 }

@@ -44,7 +44,17 @@ void finding_fail(qp_finding *f, qp_verdict verdict, qp_reason reason, const cha
 void finding_where(const qp_state *st, char *buf, size_t n);
 
 // What the elements of a field are, for distance and printing.
-typedef enum element_kind { KIND_BF16, KIND_FP16, KIND_FP32, KIND_E4M3, KIND_NIBBLES, KIND_I8, KIND_U8, KIND_I32, KIND_I64 } element_kind;
+typedef enum element_kind {
+    KIND_BF16,
+    KIND_FP16,
+    KIND_FP32,
+    KIND_E4M3,
+    KIND_NIBBLES,
+    KIND_I8,
+    KIND_U8,
+    KIND_I32,
+    KIND_I64
+} element_kind;
 element_kind element_kind_of(const qp_state *st);
 // The bits of element i, NaN as the canonical NaN of its type.
 uint64_t element_bits(element_kind k, const void *base, int64_t i);
@@ -53,7 +63,8 @@ int element_hex_digits(element_kind k);
 // Signed steps from want to got in the value order of the type; +0 and -0 are 0 apart. Neither may be NaN.
 int64_t element_distance(element_kind k, uint64_t want, uint64_t got);
 
-// Every element of the state against want. A missing or unexpected state judges nothing (quantizers-complete and ckpt-keys do).
+// Every element of the state against want. A missing or unexpected state judges nothing (quantizers-complete
+// and ckpt-keys do).
 qp_finding compare_state(const qp_compare *c, const char *check);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks that hold one state of one rank against the reference, bit for bit. What differs between them is which stage and
-// field they look at (table.c), so that a finding carries the name of what is broken.
+// The checks that hold one state of one rank against the reference, bit for bit. What differs between them is
+// which stage and field they look at (table.c), so that a finding carries the name of what is broken.
 #include "checks/list.h"
 
 qp_finding check_shard_map(const qp_compare *c) {

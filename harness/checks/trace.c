@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collectives (I21): all ranks of one group issue the same ordered list of (op, count, dtype), whatever their data.
+// Collectives (I21): all ranks of one group issue the same ordered list of (op, count, dtype), whatever their
+// data.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,8 @@ static void describe(const qp_trace_ev *e, char *buf, size_t n) {
         snprintf(buf, n, "%s %" PRId64 " %s", e->op, e->count, e->dtype);
 }
 
-static void compare_pair(qp_finding *f, const qp_rank_trace *a, const qp_rank_trace *b, const qp_trace_ev *like) {
+static void compare_pair(qp_finding *f, const qp_rank_trace *a, const qp_rank_trace *b,
+                         const qp_trace_ev *like) {
     int i = 0, j = 0;
     for (int64_t step = 0;; step++) {
         const qp_trace_ev *x = next_in(a, like, &i), *y = next_in(b, like, &j);
@@ -50,16 +52,18 @@ static void compare_pair(qp_finding *f, const qp_rank_trace *a, const qp_rank_tr
         f->n_judged++;
         if (x != NULL && y != NULL && same_collective(x, y)) continue;
         if (f->n_diff++ > 0) return;
-        snprintf(f->where, sizeof f->where, "group %s collective %" PRId64 " ranks %d and %d", like->group, step, a->rank, b->rank);
+        snprintf(f->where, sizeof f->where, "group %s collective %" PRId64 " ranks %d and %d", like->group,
+                 step, a->rank, b->rank);
         describe(x, f->want, sizeof f->want);
         describe(y, f->got, sizeof f->got);
-        finding_fail(f, QP_FAILED, QP_WHY_COLLECTIVE, "%s: rank %d issues %s, rank %d issues %s", f->where, a->rank, f->want,
-                     b->rank, f->got);
+        finding_fail(f, QP_FAILED, QP_WHY_COLLECTIVE, "%s: rank %d issues %s, rank %d issues %s", f->where,
+                     a->rank, f->want, b->rank, f->got);
         return;
     }
 }
 
-// Every rank is in exactly one group of each kind, so a kind that one rank uses and another never does is a hole.
+// Every rank is in exactly one group of each kind, so a kind that one rank uses and another never does is a
+// hole.
 static void compare_kinds(qp_finding *f, const qp_rank_trace *a, const qp_rank_trace *b) {
     const qp_trace_ev *of_a[MAX_GROUPS], *of_b[MAX_GROUPS];
     int n_a = list_groups(a, of_a), n_b = list_groups(b, of_b);
@@ -70,7 +74,8 @@ static void compare_kinds(qp_finding *f, const qp_rank_trace *a, const qp_rank_t
         f->n_judged++;
         if (f->n_diff++ > 0) return;
         snprintf(f->where, sizeof f->where, "group %s ranks %d and %d", of_a[i]->group, a->rank, b->rank);
-        finding_fail(f, QP_FAILED, QP_WHY_COLLECTIVE, "rank %d issues collectives over its %s group, rank %d none at all", a->rank,
+        finding_fail(f, QP_FAILED, QP_WHY_COLLECTIVE,
+                     "rank %d issues collectives over its %s group, rank %d none at all", a->rank,
                      of_a[i]->group, b->rank);
         return;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Claims about a whole case: could its data have shown a bug, was the layout refused when due, did an injected error come back.
+// Claims about a whole case: could its data have shown a bug, was the layout refused when due, did an
+// injected error come back.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -13,13 +14,13 @@ static int n_codes(const qp_format_row *f) {
 
 static bool only_zero_codes(const qp_format_row *f, const qp_coverage *c) {
     uint64_t rest[4] = {c->codes[0] & ~(uint64_t)1, c->codes[1], c->codes[2], c->codes[3]};
-    if (f->element == QP_ELEM_E4M3) rest[2] &= ~(uint64_t)1;          // code 80: -0
-    if (f->element == QP_ELEM_E2M1) rest[0] &= ~((uint64_t)1 << 8);   // nibble 8: -0
+    if (f->element == QP_ELEM_E4M3) rest[2] &= ~(uint64_t)1;        // code 80: -0
+    if (f->element == QP_ELEM_E2M1) rest[0] &= ~((uint64_t)1 << 8); // nibble 8: -0
     return qp_coverage_bits(rest) == 0;
 }
 
-// A case may be small or on purpose odd, so its own floor is low: an eighth of the codes once the data has room for them.
-// What a whole run must reach is the judge's qp_floor_missed.
+// A case may be small or on purpose odd, so its own floor is low: an eighth of the codes once the data has
+// room for them. What a whole run must reach is the judge's qp_floor_missed.
 enum { ELEMS_PER_CODE = 64, CODES_PER_FLOOR = 8 };
 
 qp_finding check_coverage_floor(const qp_case_ev *ev) {
@@ -35,10 +36,12 @@ qp_finding check_coverage_floor(const qp_case_ev *ev) {
         else if (ev->has_edge_key)
             continue;
         else if (only_zero_codes(row, c))
-            finding_fail(&f, QP_SUSPECT, QP_WHY_ALL_ZERO, "all %" PRIu64 " answers of %s are zero", c->n_elems, row->name);
+            finding_fail(&f, QP_SUSPECT, QP_WHY_ALL_ZERO, "all %" PRIu64 " answers of %s are zero",
+                         c->n_elems, row->name);
         else if (c->n_elems >= (uint64_t)ELEMS_PER_CODE * (uint64_t)n_codes(row) && hit < floor)
-            finding_fail(&f, QP_SUSPECT, QP_WHY_COVERAGE, "%" PRIu64 " elements of %s reach only %d codes, want at least %d",
-                         c->n_elems, row->name, hit, floor);
+            finding_fail(&f, QP_SUSPECT, QP_WHY_COVERAGE,
+                         "%" PRIu64 " elements of %s reach only %d codes, want at least %d", c->n_elems,
+                         row->name, hit, floor);
     }
     return f;
 }
@@ -52,11 +55,14 @@ qp_finding check_refusal(const qp_case_ev *ev) {
     snprintf(f.got, sizeof f.got, "%s", qp_refusal_name(got));
     snprintf(f.where, sizeof f.where, "layout");
     if (want != QP_REFUSE_NONE && got == QP_REFUSE_NONE)
-        finding_fail(&f, QP_FAILED, QP_WHY_NOT_REFUSED, "the layout was accepted; the reference refuses it (%s)", f.want);
+        finding_fail(&f, QP_FAILED, QP_WHY_NOT_REFUSED,
+                     "the layout was accepted; the reference refuses it (%s)", f.want);
     else if (want == QP_REFUSE_NONE && got != QP_REFUSE_NONE)
-        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT, "the layout was refused (%s); the reference accepts it", f.got);
+        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT, "the layout was refused (%s); the reference accepts it",
+                     f.got);
     else if (want != got)
-        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT, "the layout was refused for another reason: want %s, got %s", f.want, f.got);
+        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT,
+                     "the layout was refused for another reason: want %s, got %s", f.want, f.got);
     else if (ev->refuse_expected && got == QP_REFUSE_NONE)
         finding_fail(&f, QP_FAILED, QP_WHY_NOT_REFUSED, "expect=refuse, but the layout is possible");
     else if (!ev->refuse_expected && got != QP_REFUSE_NONE)
@@ -76,9 +82,10 @@ qp_finding check_error_surfaced(const qp_case_ev *ev) {
     snprintf(f.want, sizeof f.want, "%s", qp_status_name(ev->injected));
     snprintf(f.got, sizeof f.got, "%s", qp_status_name(ev->surfaced));
     if (ev->surfaced == QP_OK)
-        finding_fail(&f, QP_FAILED, QP_WHY_SWALLOWED, "a collective failed (%s) and the run went on as if nothing happened",
-                     f.want);
+        finding_fail(&f, QP_FAILED, QP_WHY_SWALLOWED,
+                     "a collective failed (%s) and the run went on as if nothing happened", f.want);
     else
-        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT, "a collective failed with %s and the run reports %s", f.want, f.got);
+        finding_fail(&f, QP_FAILED, QP_WHY_DIFFERENT, "a collective failed with %s and the run reports %s",
+                     f.want, f.got);
     return f;
 }

@@ -60,7 +60,7 @@ static qp_status run_line(qp_doctor *d, const char *line, const char *subject, c
                           qp_arena *a, qp_doctor_run *out, qp_err *err) {
     qp_run_env *env = NULL;
     qp_subject *s = NULL;
-    qp_case_list list;
+    qp_case_list list = {0};
     qp_status status = QP_OK;
     memset(out, 0, sizeof *out);
     QP_TRY(qp_case_parse(line, "doctor", a, &list, err));

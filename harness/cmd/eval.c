@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// quantproof eval: bits in, bits out; --check compares files that carry their answers; --list prints the grammar.
-#include "cmd/cmd.h"
+// quantproof eval: bits in, bits out; --check compares files that carry their answers; --list prints the
+// grammar.
 #include "cmd/eval.h"
+#include "cmd/cmd.h"
 
 #include "core/text.h"
 
@@ -11,7 +12,8 @@
 static const char *const options[] = {"--check", "--list", "--help"};
 
 static const char usage[] =
-    "quantproof eval [OP] key=value... [VALUES]   lines on stdin, one answer a line; with VALUES they are the one line\n"
+    "quantproof eval [OP] key=value... [VALUES]   lines on stdin, one answer a line; with VALUES they are "
+    "the one line\n"
     "quantproof eval --check FILE...              lines that carry their answers ('-': stdin)\n"
     "quantproof eval --list                       ops, keys, formats, engines\n";
 
@@ -30,8 +32,8 @@ static qp_status take_option(settings *s, const char *word, qp_err *err) {
     for (int i = 0; i < QP_COUNT(options); i++)
         if (strcmp(options[i], word) == 0) return QP_OK;
     const char *near = qp_nearest(word, options, QP_COUNT(options));
-    QP_FAIL(QP_USAGE, "eval: unknown option '%s'%s%s%s", word,
-            near != NULL ? " (nearest: " : "", near != NULL ? near : "", near != NULL ? ")" : "");
+    QP_FAIL(QP_USAGE, "eval: unknown option '%s'%s%s%s", word, near != NULL ? " (nearest: " : "",
+            near != NULL ? near : "", near != NULL ? ")" : "");
 }
 
 static qp_status take_argument(settings *s, const char *word, qp_arena *a, qp_err *err) {
@@ -63,7 +65,8 @@ static qp_status check_file(const settings *s, const char *path, qp_arena *a, ev
     qp_status status = eval_run(&stream, err);
     if (!standard) fclose(in);
     QP_TRY(status);
-    printf("%s: %d lines, %d equal, %d different, %d skipped", base_name(name), t.lines, t.equal, t.different, t.skipped);
+    printf("%s: %d lines, %d equal, %d different, %d skipped", base_name(name), t.lines, t.equal, t.different,
+           t.skipped);
     if (t.refused > 0) printf(", %d refused", t.refused);
     printf("\n");
     QP_TRY(eval_print_skips(&t, stdout, err));
@@ -75,7 +78,8 @@ static qp_status check_file(const settings *s, const char *path, qp_arena *a, ev
     return QP_OK;
 }
 
-// 2 before 1: a line that could not be judged may hide a difference. No line at all is 6: nothing judged is not green.
+// 2 before 1: a line that could not be judged may hide a difference. No line at all is 6: nothing judged is
+// not green.
 static int check_code(const eval_totals *t) {
     if (t->refused > 0) return 2;
     if (t->different > 0) return 1;
@@ -87,8 +91,8 @@ static qp_status check_files(const settings *s, qp_arena *a, int *exit_code, qp_
     if (s->n_files == 0) QP_FAIL(QP_USAGE, "eval --check wants files with answers ('-' is stdin)");
     for (int i = 0; i < s->n_files; i++) QP_TRY(check_file(s, s->files[i], a, &sum, err));
     if (s->n_files > 1)
-        printf("%d files: %d lines, %d equal, %d different, %d skipped, %d refused\n", s->n_files, sum.lines, sum.equal,
-               sum.different, sum.skipped, sum.refused);
+        printf("%d files: %d lines, %d equal, %d different, %d skipped, %d refused\n", s->n_files, sum.lines,
+               sum.equal, sum.different, sum.skipped, sum.refused);
     *exit_code = check_code(&sum);
     return QP_OK;
 }

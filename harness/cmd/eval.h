@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside eval: bits in, bits out. The grammar is a table (eval_table.c): one row per op and formats, with its keys. Parsing,
-// checking, listing and answering all read that table; a later issue adds a row or gives one its answer function.
+// Inside eval: bits in, bits out. The grammar is a table (eval_table.c): one row per op and formats, with its
+// keys. Parsing, checking, listing and answering all read that table; a later issue adds a row or gives one
+// its answer function.
 #ifndef CMD_EVAL_H
 #define CMD_EVAL_H
 
@@ -38,7 +39,8 @@ enum { EVAL_MAX_KEYS = 12, EVAL_MAX_ANSWERS = 5 };
 
 struct eval_case;
 struct eval_answer;
-typedef qp_status (*eval_fn)(const struct eval_case *c, qp_engine engine, qp_arena *a, struct eval_answer *out, qp_err *err);
+typedef qp_status (*eval_fn)(const struct eval_case *c, qp_engine engine, qp_arena *a,
+                             struct eval_answer *out, qp_err *err);
 
 typedef struct eval_row {
     const char *op;
@@ -46,16 +48,18 @@ typedef struct eval_row {
     const char *kind;    // candidates: the word of key 'kind' that chooses this row; NULL elsewhere
     const eval_key *keys;
     int n_keys;
-    unsigned engines;    // bit per qp_engine that has this answer (product page, section 5); 0: one answer for every engine
-    int ref_op;          // qp_op that ref_unsupported is asked about, -1 = none
-    unsigned built;      // engines built when ref_op is -1
-    eval_fn answer;      // NULL: known, not built yet
+    unsigned engines; // bit per qp_engine that has this answer (product page, section 5); 0: one answer for
+                      // every engine
+    int ref_op;       // qp_op that ref_unsupported is asked about, -1 = none
+    unsigned built;   // engines built when ref_op is -1
+    eval_fn answer;   // NULL: known, not built yet
 } eval_row;
 
 extern const eval_row eval_rows[];
 extern const int eval_n_rows;
 
-// ---- a line ----------------------------------------------------------------------------------------------------------------
+// ---- a line
+// ----------------------------------------------------------------------------------------------------------------
 
 typedef struct eval_array {
     qp_dtype dtype; // QP_BF16 QP_FP16 QP_FP32 QP_U8
@@ -79,17 +83,17 @@ typedef struct eval_place {
 typedef struct eval_case {
     const eval_row *row;
     eval_place place;
-    const char *line;     // as it stood
-    qp_format format;     // QP_FORMAT_NONE for codecs and ops without formats
-    const char *fmt;      // text, "" when there is none
+    const char *line; // as it stood
+    qp_format format; // QP_FORMAT_NONE for codecs and ops without formats
+    const char *fmt;  // text, "" when there is none
     qp_engine engine;
-    bool all_engines;     // engine=all
+    bool all_engines; // engine=all
     size_t engine_column;
     eval_value values[EVAL_MAX_KEYS]; // parallel to row->keys
     qp_dtype in, out;
     int64_t rows, cols;
     int64_t block_rows, block_cols;
-    const char *group;    // promote: text of group=, NULL otherwise
+    const char *group; // promote: text of group=, NULL otherwise
 } eval_case;
 
 typedef struct eval_answer {
@@ -114,9 +118,10 @@ qp_status eval_defaults_add(eval_defaults *d, const char *word, qp_arena *a, qp_
 // Is op known, and does the row of a given op and fmt have every key given?
 qp_status eval_defaults_check(const eval_defaults *d, qp_arena *a, qp_err *err);
 
-// One line -> case. EVAL_REFUSED: *message says place and reason. EVAL_SKIPPED: *message is the label "quant int8 (torch-cpu)".
-qp_status eval_parse(const char *line, size_t n, eval_place place, const eval_defaults *d, qp_arena *a, eval_case *out,
-                     eval_state *state, const char **message, qp_err *err);
+// One line -> case. EVAL_REFUSED: *message says place and reason. EVAL_SKIPPED: *message is the label "quant
+// int8 (torch-cpu)".
+qp_status eval_parse(const char *line, size_t n, eval_place place, const eval_defaults *d, qp_arena *a,
+                     eval_case *out, eval_state *state, const char **message, qp_err *err);
 // Text of every given key -> value; counts against shape. QP_USAGE with the place.
 qp_status eval_convert(eval_case *c, qp_arena *a, qp_err *err);
 // Known but not built: NULL when it is built, else the label for the skip summary.
@@ -132,23 +137,30 @@ bool eval_count_known(const char *count); // is there a rule for this text?
 int64_t eval_n_blocks(const eval_case *c);
 qp_dtype eval_array_dtype(const eval_case *c, const eval_key *key);
 qp_status eval_array_new(qp_dtype dtype, int64_t n, qp_arena *a, eval_array *out, qp_err *err);
-uint32_t eval_array_bits(const eval_array *a, int64_t i); // NaN of a float type comes back as the canonical one
-bool eval_same_bits(qp_dtype t, uint32_t a, uint32_t b);   // NaN as a class
+uint32_t eval_array_bits(const eval_array *a,
+                         int64_t i); // NaN of a float type comes back as the canonical one
+bool eval_same_bits(qp_dtype t, uint32_t a, uint32_t b); // NaN as a class
 // "FILE:LINE:COLUMN" or "FILE:LINE: command line" in front of a message.
 qp_status eval_refuse(const eval_case *c, size_t column, qp_err *err, const char *fmt, ...) QP_PRINTF(4, 5);
 
-// ---- answers (eval_answer.c) -------------------------------------------------------------------------------------------------
+// ---- answers (eval_answer.c)
+// -------------------------------------------------------------------------------------------------
 
-qp_status eval_answer_fakequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
-qp_status eval_answer_backward(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
+qp_status eval_answer_fakequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                qp_err *err);
+qp_status eval_answer_backward(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                               qp_err *err);
 qp_status eval_answer_quant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
-qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
+qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                              qp_err *err);
 qp_status eval_answer_amax(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
-qp_status eval_answer_promote(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
+qp_status eval_answer_promote(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                              qp_err *err);
 // global_amax of every member becomes the maximum over all of them.
 void eval_join_group(eval_answer *const *members, int n);
 
-// ---- a stream of lines (eval_stream.c) ---------------------------------------------------------------------------------------
+// ---- a stream of lines (eval_stream.c)
+// ---------------------------------------------------------------------------------------
 
 typedef struct eval_skip {
     const char *label;
@@ -163,10 +175,10 @@ typedef struct eval_totals {
 
 typedef struct eval_stream {
     FILE *in, *out, *errors;
-    const char *name;      // for places: "stdin" or the path
+    const char *name; // for places: "stdin" or the path
     bool check;
     const eval_defaults *defaults;
-    qp_arena *keep;        // lives as long as the totals
+    qp_arena *keep; // lives as long as the totals
     eval_totals *totals;
 } eval_stream;
 

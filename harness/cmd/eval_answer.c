@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answers: one function per op, from typed inputs through the reference to typed outputs. Defaults from the data are made here.
+// The answers: one function per op, from typed inputs through the reference to typed outputs. Defaults from
+// the data are made here.
 #include "cmd/eval.h"
 
 #include "qp/ref.h"
@@ -21,8 +22,8 @@ static qp_dtype amax_dtype_of(const eval_case *c) {
     return v != NULL ? types[v->number] : QP_FP32;
 }
 
-static qp_status add_answer(const eval_case *c, const char *name, int64_t n, qp_arena *a, eval_answer *out, void *data_ptr,
-                            qp_err *err) {
+static qp_status add_answer(const eval_case *c, const char *name, int64_t n, qp_arena *a, eval_answer *out,
+                            void *data_ptr, qp_err *err) {
     const eval_key *key = &c->row->keys[eval_key_index(c->row, name)];
     eval_array array;
     QP_TRY(eval_array_new(eval_array_dtype(c, key), n, a, &array, err));
@@ -33,7 +34,8 @@ static qp_status add_answer(const eval_case *c, const char *name, int64_t n, qp_
 }
 
 // max |x| over the grain of the format as fp32 images, or what the line gives.
-static qp_status amax_of(const eval_case *c, const char *key, qp_grain grain, qp_arena *a, const uint32_t **out, qp_err *err) {
+static qp_status amax_of(const eval_case *c, const char *key, qp_grain grain, qp_arena *a,
+                         const uint32_t **out, qp_err *err) {
     if (eval_given(c, key)) {
         *out = data_of(c, key);
         return QP_OK;
@@ -68,7 +70,8 @@ static qp_status spec_of(const eval_case *c, qp_engine engine, qp_arena *a, ref_
         s->block_cols = c->block_cols;
     }
     const char *key = eval_get(c, "block_amax") != NULL ? "block_amax" : "amax";
-    if (eval_get(c, key) != NULL || f->grain == QP_GRAIN_BLOCK2D) QP_TRY(amax_of(c, key, f->grain, a, &s->amax, err));
+    if (eval_get(c, key) != NULL || f->grain == QP_GRAIN_BLOCK2D)
+        QP_TRY(amax_of(c, key, f->grain, a, &s->amax, err));
     if (!f->has_global) return QP_OK;
     if (eval_given(c, "global_amax")) {
         s->global_amax = *(const uint32_t *)data_of(c, "global_amax");
@@ -88,7 +91,8 @@ static qp_status refused(const eval_case *c, const ref_spec *s, qp_err *err) {
     return eval_refuse(c, eval_get(c, amax ? "amax" : "x")->column, err, "%s", why);
 }
 
-qp_status eval_answer_fakequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err) {
+qp_status eval_answer_fakequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                qp_err *err) {
     ref_spec s;
     uint32_t *block_scale = NULL;
     void *y = NULL;
@@ -101,16 +105,19 @@ qp_status eval_answer_fakequant(const eval_case *c, qp_engine engine, qp_arena *
     return QP_OK;
 }
 
-qp_status eval_answer_backward(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err) {
+qp_status eval_answer_backward(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                               qp_err *err) {
     ref_spec s;
     void *g = NULL;
     QP_TRY(spec_of(c, engine, a, &s, err));
     QP_TRY(add_answer(c, "g", c->rows * c->cols, a, out, &g, err));
-    ref_backward(&s, number_of(c, "bwd") == 1 ? QP_BWD_CLIP : QP_BWD_PASS, 0, c->rows, data_of(c, "x"), data_of(c, "grad"), g);
+    ref_backward(&s, number_of(c, "bwd") == 1 ? QP_BWD_CLIP : QP_BWD_PASS, 0, c->rows, data_of(c, "x"),
+                 data_of(c, "grad"), g);
     return QP_OK;
 }
 
-qp_status eval_answer_quant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err) {
+qp_status eval_answer_quant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                            qp_err *err) {
     ref_spec s;
     uint8_t *codes = NULL, *scales = NULL;
     uint32_t *ws2 = NULL;
@@ -125,7 +132,8 @@ qp_status eval_answer_quant(const eval_case *c, qp_engine engine, qp_arena *a, e
     return QP_OK;
 }
 
-qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err) {
+qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                              qp_err *err) {
     void *values = NULL;
     QP_TRY(add_answer(c, "values", c->rows * c->cols, a, out, &values, err));
     ref_dequant(engine, c->out, c->rows, c->cols, data_of(c, "codes"), data_of(c, "scales"),
@@ -135,7 +143,9 @@ qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a,
 
 qp_status eval_answer_amax(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err) {
     (void)engine;
-    qp_grain grain = eval_given(c, "block") ? QP_GRAIN_BLOCK : number_of(c, "axis") == 1 ? QP_GRAIN_AXIS0 : QP_GRAIN_TENSOR;
+    qp_grain grain = eval_given(c, "block")      ? QP_GRAIN_BLOCK
+                     : number_of(c, "axis") == 1 ? QP_GRAIN_AXIS0
+                                                 : QP_GRAIN_TENSOR;
     int64_t n = eval_wanted_count(c, &c->row->keys[eval_key_index(c->row, "amax")]);
     uint32_t *images = NULL;
     void *amax = NULL;
@@ -146,7 +156,8 @@ qp_status eval_answer_amax(const eval_case *c, qp_engine engine, qp_arena *a, ev
     return QP_OK;
 }
 
-qp_status eval_answer_promote(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err) {
+qp_status eval_answer_promote(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                              qp_err *err) {
     (void)engine;
     uint32_t *blocks = NULL, *global = NULL;
     int64_t n = eval_n_blocks(c);

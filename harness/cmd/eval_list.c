@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// eval --list: the grammar, the formats and the engines, printed from the tables that the parser and the reference use.
+// eval --list: the grammar, the formats and the engines, printed from the tables that the parser and the
+// reference use.
 #include "cmd/eval.h"
 
 #include "core/text.h"
@@ -8,7 +9,8 @@
 #include <string.h>
 
 static void print_key(FILE *out, const eval_key *k) {
-    static const char *const types[EVAL_TYPE_COUNT] = {"T", "O", "f32", "u8", "dec", NULL, "RxC", "RxC", "name", "fraction"};
+    static const char *const types[EVAL_TYPE_COUNT] = {"T",  "O",   "f32", "u8",   "dec",
+                                                       NULL, "RxC", "RxC", "name", "fraction"};
     fprintf(out, " %s:", k->name);
     if (k->type == EVAL_WORD)
         for (int i = 0; k->words[i] != NULL; i++) fprintf(out, "%s%s", i > 0 ? "/" : "", k->words[i]);
@@ -20,7 +22,8 @@ static void print_key(FILE *out, const eval_key *k) {
 }
 
 static void print_row(FILE *out, const eval_row *row) {
-    fprintf(out, "%s  %s%s%s\n", row->op, row->formats, row->kind != NULL ? "  kind=" : "", row->kind != NULL ? row->kind : "");
+    fprintf(out, "%s  %s%s%s\n", row->op, row->formats, row->kind != NULL ? "  kind=" : "",
+            row->kind != NULL ? row->kind : "");
     fprintf(out, "    in: ");
     for (int k = 0; k < row->n_keys; k++)
         if (!row->keys[k].answer) print_key(out, &row->keys[k]);
@@ -56,16 +59,20 @@ qp_status eval_print_grammar(FILE *out, qp_err *err) {
     qp_arena *a = qp_arena_new();
     qp_status status = QP_OK;
     if (a == NULL) QP_FAIL(QP_NOMEM, "no memory for an arena");
-    fprintf(out, "A line is words: key=value; words without '=' are x. key:type[count]=default; no '=': required; data: from x.\n"
-                 "T = images in the type named by in, O = by out, f32 = fp32 images, u8 = bytes, dec = decimal, ~ = within 1e-5.\n"
-                 "Counts: N values, R rows, nb blocks. Hex is the IEEE image, most significant digit first.\n\nops:\n\n");
+    fprintf(out, "A line is words: key=value; words without '=' are x. key:type[count]=default; no '=': "
+                 "required; data: from x.\n"
+                 "T = images in the type named by in, O = by out, f32 = fp32 images, u8 = bytes, dec = "
+                 "decimal, ~ = within 1e-5.\n"
+                 "Counts: N values, R rows, nb blocks. Hex is the IEEE image, most significant digit "
+                 "first.\n\nops:\n\n");
     for (int r = 0; r < eval_n_rows; r++) print_row(out, &eval_rows[r]);
     fprintf(out, "\nformats:\n\n");
     for (int f = 0; f < QP_FORMAT_COUNT; f++) {
         const qp_format_row *row = qp_format_get((qp_format)f);
         char block[32] = "";
         if (row->grain == QP_GRAIN_BLOCK) snprintf(block, sizeof block, "block %d", row->block_cols);
-        if (row->grain == QP_GRAIN_BLOCK2D) snprintf(block, sizeof block, "block %dx%d", row->block_rows, row->block_cols);
+        if (row->grain == QP_GRAIN_BLOCK2D)
+            snprintf(block, sizeof block, "block %dx%d", row->block_rows, row->block_cols);
         if (row->grain == QP_GRAIN_AXIS0) snprintf(block, sizeof block, "row");
         if (row->grain == QP_GRAIN_TENSOR) snprintf(block, sizeof block, "tensor");
         fprintf(out, "%-14s %-14s %-10s %s\n", row->name, block, row->built ? "" : "later", row->reference);

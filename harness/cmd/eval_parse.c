@@ -24,7 +24,8 @@ typedef struct parse {
     size_t op_column;
 } parse;
 
-// ---- lists of names, for messages -------------------------------------------------------------------------------------------
+// ---- lists of names, for messages
+// -------------------------------------------------------------------------------------------
 
 static bool in_list(const char *list, const char *word_text) {
     size_t n = strlen(word_text);
@@ -43,7 +44,8 @@ static bool add_name(const char **names, int *n, const char *name) {
     return true;
 }
 
-static qp_status near_text(const char *got, const char *const *names, int n, qp_arena *a, const char **out, qp_err *err) {
+static qp_status near_text(const char *got, const char *const *names, int n, qp_arena *a, const char **out,
+                           qp_err *err) {
     const char *near = qp_nearest(got, names, n);
     *out = "";
     if (near != NULL) QP_TRY(qp_arena_printf(a, out, err, " (nearest: %s)", near));
@@ -93,7 +95,8 @@ qp_status eval_refuse(const eval_case *c, size_t column, qp_err *err, const char
     QP_FAIL(QP_USAGE, "%s:%d:%zu: %s", c->place.name, c->place.line, column, text);
 }
 
-// ---- words -------------------------------------------------------------------------------------------------------------------
+// ---- words
+// -------------------------------------------------------------------------------------------------------------------
 
 static word *find_word(parse *p, const char *key) {
     for (int i = 0; i < p->n_words; i++)
@@ -101,11 +104,14 @@ static word *find_word(parse *p, const char *key) {
     return NULL;
 }
 
-static qp_status add_word(parse *p, const char *key, const char *value, size_t column, size_t value_column, qp_err *err) {
+static qp_status add_word(parse *p, const char *key, const char *value, size_t column, size_t value_column,
+                          qp_err *err) {
     const word *before = find_word(p, key);
-    if (before != NULL) return refuse(p, column, err, "key '%.60s' stands twice (first at column %zu)", key, before->column);
+    if (before != NULL)
+        return refuse(p, column, err, "key '%.60s' stands twice (first at column %zu)", key, before->column);
     if (p->n_words == MAX_WORDS) return refuse(p, column, err, "more than %d words with '='", MAX_WORDS);
-    p->words[p->n_words++] = (word){.key = key, .value = value, .column = column, .value_column = value_column};
+    p->words[p->n_words++] =
+        (word){.key = key, .value = value, .column = column, .value_column = value_column};
     return QP_OK;
 }
 
@@ -133,8 +139,8 @@ static qp_status find_end(const parse *p, const char *line, size_t n, size_t *en
     return QP_OK;
 }
 
-// Plain words are x: the stretch of the line from the first of them to the last, with words of other keys between them blanked
-// out, so that a place in the text is still a column of the line.
+// Plain words are x: the stretch of the line from the first of them to the last, with words of other keys
+// between them blanked out, so that a place in the text is still a column of the line.
 static qp_status split(parse *p, char *line, size_t n, bool *empty, qp_err *err) {
     size_t x_begin = n, x_end = n;
     *empty = true;
@@ -158,12 +164,14 @@ static qp_status split(parse *p, char *line, size_t n, bool *empty, qp_err *err)
         memset(line + begin, ' ', i - begin);
     }
     if (x_begin == n) return QP_OK;
-    if (find_word(p, "x") != NULL) return refuse(p, x_begin + 1, err, "values without a key, and x= beside them");
+    if (find_word(p, "x") != NULL)
+        return refuse(p, x_begin + 1, err, "values without a key, and x= beside them");
     line[x_end] = '\0';
     return add_word(p, "x", line + x_begin, x_begin + 1, x_begin + 1, err);
 }
 
-// A key of the line overrides the command line; a key of the command line that the line's row lacks is left out later.
+// A key of the line overrides the command line; a key of the command line that the line's row lacks is left
+// out later.
 static qp_status add_defaults(parse *p, const eval_defaults *d, qp_err *err) {
     for (int i = 0; i < d->n; i++) {
         if (find_word(p, d->names[i]) != NULL) continue;
@@ -172,14 +180,16 @@ static qp_status add_defaults(parse *p, const eval_defaults *d, qp_err *err) {
     return QP_OK;
 }
 
-// ---- the row -------------------------------------------------------------------------------------------------------------------
+// ---- the row
+// -------------------------------------------------------------------------------------------------------------------
 
 static qp_status refuse_op(const parse *p, qp_err *err) {
     const char *names[MAX_NAMES], *all = NULL, *near = NULL;
     int n = 0;
     for (int r = 0; r < eval_n_rows; r++) add_name(names, &n, eval_rows[r].op);
     QP_TRY(join(names, n, p->arena, &all, err));
-    if (p->op == NULL) return refuse(p, 1, err, "no op: neither in the line nor on the command line; ops: %s", all);
+    if (p->op == NULL)
+        return refuse(p, 1, err, "no op: neither in the line nor on the command line; ops: %s", all);
     QP_TRY(near_text(p->op, names, n, p->arena, &near, err));
     return refuse(p, p->op_column, err, "unknown op '%s'%s; ops: %s", p->op, near, all);
 }
@@ -189,13 +199,18 @@ static qp_status refuse_format(const parse *p, const word *fmt, qp_err *err) {
     int n = 0, n_every = 0;
     QP_TRY(format_names(p->op, p->arena, names, &n, err));
     QP_TRY(join(names, n, p->arena, &all, err));
-    if (fmt == NULL) return refuse(p, p->op_column > 0 ? p->op_column : 1, err, "op %s wants fmt=; formats: %s", p->op, all);
-    for (int r = 0; r < eval_n_rows; r++) QP_TRY(format_names(eval_rows[r].op, p->arena, every, &n_every, err));
+    if (fmt == NULL)
+        return refuse(p, p->op_column > 0 ? p->op_column : 1, err, "op %s wants fmt=; formats: %s", p->op,
+                      all);
+    for (int r = 0; r < eval_n_rows; r++)
+        QP_TRY(format_names(eval_rows[r].op, p->arena, every, &n_every, err));
     for (int i = 0; i < n_every; i++)
         if (strcmp(every[i], fmt->value) == 0)
-            return refuse(p, fmt->value_column, err, "op %s has no format %s; formats: %s", p->op, fmt->value, all);
+            return refuse(p, fmt->value_column, err, "op %s has no format %s; formats: %s", p->op, fmt->value,
+                          all);
     QP_TRY(near_text(fmt->value, names, n, p->arena, &near, err));
-    return refuse(p, fmt->value_column, err, "unknown format '%.60s'%s; formats of op %s: %s", fmt->value, near, p->op, all);
+    return refuse(p, fmt->value_column, err, "unknown format '%.60s'%s; formats of op %s: %s", fmt->value,
+                  near, p->op, all);
 }
 
 static qp_status refuse_kind(const parse *p, const word *kind, qp_err *err) {
@@ -204,7 +219,9 @@ static qp_status refuse_kind(const parse *p, const word *kind, qp_err *err) {
     for (int r = 0; r < eval_n_rows; r++)
         if (strcmp(eval_rows[r].op, p->op) == 0) add_name(names, &n, eval_rows[r].kind);
     QP_TRY(join(names, n, p->arena, &all, err));
-    if (kind == NULL) return refuse(p, p->op_column > 0 ? p->op_column : 1, err, "op %s wants kind=, one of %s", p->op, all);
+    if (kind == NULL)
+        return refuse(p, p->op_column > 0 ? p->op_column : 1, err, "op %s wants kind=, one of %s", p->op,
+                      all);
     return refuse(p, kind->value_column, err, "kind: wanted one of %s, got '%.60s'", all, kind->value);
 }
 
@@ -234,7 +251,8 @@ static qp_status find_row(parse *p, eval_case *c, qp_err *err) {
     return QP_OK;
 }
 
-// ---- the engine ------------------------------------------------------------------------------------------------------------------
+// ---- the engine
+// ------------------------------------------------------------------------------------------------------------------
 
 static qp_status engines_of(const eval_row *row, qp_arena *a, const char **out, qp_err *err) {
     const char *names[QP_ENGINE_COUNT];
@@ -267,8 +285,8 @@ static qp_status find_engine(parse *p, eval_case *c, qp_err *err) {
     }
     if (c->engine == QP_ENGINE_COUNT) {
         QP_TRY(near_text(w->value, names, n, p->arena, &near, err));
-        return refuse(p, w->value_column, err, "unknown engine '%.60s'%s; engines of op %s %s: %s", w->value, near, p->op, c->fmt,
-                      have);
+        return refuse(p, w->value_column, err, "unknown engine '%.60s'%s; engines of op %s %s: %s", w->value,
+                      near, p->op, c->fmt, have);
     }
     if (c->row->engines >> c->engine & 1) return QP_OK;
     size_t column = w != NULL ? w->value_column : p->op_column > 0 ? p->op_column : 1;
@@ -276,7 +294,8 @@ static qp_status find_engine(parse *p, eval_case *c, qp_err *err) {
                   qp_engine_name(c->engine), w == NULL ? " (the default)" : "", have);
 }
 
-// ---- keys ------------------------------------------------------------------------------------------------------------------------
+// ---- keys
+// ------------------------------------------------------------------------------------------------------------------------
 
 int eval_key_index(const eval_row *row, const char *name) {
     for (int k = 0; k < row->n_keys; k++)
@@ -295,26 +314,30 @@ static qp_status refuse_key(const parse *p, const eval_case *c, const word *w, q
     if (c->row->engines != 0) add_name(names, &n, "engine");
     QP_TRY(join(names, n, p->arena, &all, err));
     QP_TRY(near_text(w->key, names, n, p->arena, &near, err));
-    return refuse(p, w->column, err, "unknown key '%.60s' of op %s%s%s%s; keys: %s", w->key, p->op, gap(c), c->fmt, near, all);
+    return refuse(p, w->column, err, "unknown key '%.60s' of op %s%s%s%s; keys: %s", w->key, p->op, gap(c),
+                  c->fmt, near, all);
 }
 
 static qp_status take_keys(parse *p, eval_case *c, qp_err *err) {
     for (int i = 0; i < p->n_words; i++) {
         word *w = &p->words[i];
         int k = eval_key_index(c->row, w->key);
-        if (k >= 0 && c->row->keys[k].answer && w->column == 0) continue; // the command line gives inputs, not answers
+        if (k >= 0 && c->row->keys[k].answer && w->column == 0)
+            continue; // the command line gives inputs, not answers
         if (k >= 0) c->values[k] = (eval_value){.text = w->value, .column = w->value_column};
         if (k < 0 && !w->used && w->column > 0) return refuse_key(p, c, w, err);
-        if (k >= 0 && w->value[0] == '\0') return refuse(p, w->value_column, err, "%s: wanted a value, got ''", w->key);
+        if (k >= 0 && w->value[0] == '\0')
+            return refuse(p, w->value_column, err, "%s: wanted a value, got ''", w->key);
     }
     for (int k = 0; k < c->row->n_keys; k++)
         if (!c->row->keys[k].answer && c->row->keys[k].dflt == NULL && c->values[k].text == NULL)
-            return refuse(p, p->op_column > 0 ? p->op_column : 1, err, "op %s%s%s wants %s=", p->op, gap(c), c->fmt,
-                          c->row->keys[k].name);
+            return refuse(p, p->op_column > 0 ? p->op_column : 1, err, "op %s%s%s wants %s=", p->op, gap(c),
+                          c->fmt, c->row->keys[k].name);
     return QP_OK;
 }
 
-static qp_status take_line(parse *p, char *line, size_t n, const eval_defaults *d, eval_case *c, bool *empty, qp_err *err) {
+static qp_status take_line(parse *p, char *line, size_t n, const eval_defaults *d, eval_case *c, bool *empty,
+                           qp_err *err) {
     QP_TRY(split(p, line, n, empty, err));
     if (*empty) return QP_OK;
     QP_TRY(add_defaults(p, d, err));
@@ -330,8 +353,8 @@ static qp_status take_line(parse *p, char *line, size_t n, const eval_defaults *
     return QP_OK;
 }
 
-qp_status eval_parse(const char *line, size_t n, eval_place place, const eval_defaults *d, qp_arena *a, eval_case *out,
-                     eval_state *state, const char **message, qp_err *err) {
+qp_status eval_parse(const char *line, size_t n, eval_place place, const eval_defaults *d, qp_arena *a,
+                     eval_case *out, eval_state *state, const char **message, qp_err *err) {
     parse p = {.place = place, .arena = a};
     char *copy = NULL, *own = NULL;
     bool empty = false;
@@ -358,7 +381,8 @@ qp_status eval_parse(const char *line, size_t n, eval_place place, const eval_de
     return QP_OK;
 }
 
-// ---- the command line's own words ---------------------------------------------------------------------------------------------
+// ---- the command line's own words
+// ---------------------------------------------------------------------------------------------
 
 qp_status eval_defaults_add(eval_defaults *d, const char *text, qp_arena *a, qp_err *err) {
     const char *eq = strchr(text, '='), *names[MAX_NAMES], *key = NULL, *near = NULL;
@@ -394,7 +418,8 @@ static bool op_is_known(const char *op) {
 qp_status eval_defaults_check(const eval_defaults *d, qp_arena *a, qp_err *err) {
     parse p = {.place = {"command line", 0}, .arena = a, .op = d->op};
     eval_case c = {0};
-    for (int i = 0; i < d->n; i++) QP_TRY(add_word(&p, d->names[i], d->values[i], (size_t)i + 1, (size_t)i + 1, err));
+    for (int i = 0; i < d->n; i++)
+        QP_TRY(add_word(&p, d->names[i], d->values[i], (size_t)i + 1, (size_t)i + 1, err));
     if (d->op == NULL) return QP_OK;
     bool line_decides = find_word(&p, "fmt") == NULL && find_word(&p, "kind") == NULL && op_is_known(d->op);
     qp_err ignored = {0};
@@ -403,6 +428,7 @@ qp_status eval_defaults_check(const eval_defaults *d, qp_arena *a, qp_err *err) 
     QP_TRY(s);
     QP_TRY(find_engine(&p, &c, err));
     for (int i = 0; i < p.n_words; i++)
-        if (!p.words[i].used && eval_key_index(c.row, p.words[i].key) < 0) return refuse_key(&p, &c, &p.words[i], err);
+        if (!p.words[i].used && eval_key_index(c.row, p.words[i].key) < 0)
+            return refuse_key(&p, &c, &p.words[i], err);
     return QP_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stream of eval lines: read, answer or compare, in order, one answer a line, flushed. Lines of op=promote with one group are
-// held back until the group ends, since each member's answer needs all of them.
+// A stream of eval lines: read, answer or compare, in order, one answer a line, flushed. Lines of op=promote
+// with one group are held back until the group ends, since each member's answer needs all of them.
 #include "cmd/eval.h"
 
 #include "core/text.h"
@@ -24,7 +24,8 @@ typedef struct run {
     const char *group;
 } run;
 
-// ---- counting ----------------------------------------------------------------------------------------------------------------
+// ---- counting
+// ----------------------------------------------------------------------------------------------------------------
 
 static qp_status count_skip(run *r, const char *label, qp_err *err) {
     eval_totals *t = r->s->totals;
@@ -53,7 +54,8 @@ static qp_status say_skipped(run *r, const char *label, qp_err *err) {
     return count_skip(r, label, err);
 }
 
-// ---- printing ----------------------------------------------------------------------------------------------------------------
+// ---- printing
+// ----------------------------------------------------------------------------------------------------------------
 
 static int digits_of(qp_dtype t) {
     return 2 * (int)qp_dtype_bytes(t);
@@ -77,7 +79,8 @@ static void print_answer(FILE *out, const eval_answer *a, const char *engine) {
     fputc('\n', out);
 }
 
-// ---- comparing ---------------------------------------------------------------------------------------------------------------
+// ---- comparing
+// ---------------------------------------------------------------------------------------------------------------
 
 // Plain values of a line become one word.
 static void print_value(FILE *out, const char *text) {
@@ -133,9 +136,9 @@ static void compare(run *r, const item *it) {
         difference d;
         if (compare_key(&it->c, &it->answer, k, &d)) continue;
         int digits = digits_of(d.got->dtype);
-        fprintf(r->s->out, "%s:%d: %s[%lld]: want %0*x, got %0*x (%lld of %lld differ)\n", r->s->name, it->c.place.line,
-                d.key->name, (long long)d.first, digits, eval_array_bits(d.want, d.first), digits,
-                eval_array_bits(d.got, d.first), (long long)d.n, (long long)d.got->n);
+        fprintf(r->s->out, "%s:%d: %s[%lld]: want %0*x, got %0*x (%lld of %lld differ)\n", r->s->name,
+                it->c.place.line, d.key->name, (long long)d.first, digits, eval_array_bits(d.want, d.first),
+                digits, eval_array_bits(d.got, d.first), (long long)d.n, (long long)d.got->n);
         equal = false;
     }
     if (!equal) print_paste(r, it);
@@ -148,7 +151,8 @@ static bool has_answer_keys(const eval_case *c) {
     return false;
 }
 
-// ---- one line ------------------------------------------------------------------------------------------------------------------
+// ---- one line
+// ------------------------------------------------------------------------------------------------------------------
 
 // USAGE and REFUSED belong to the line; anything else stops the stream.
 static qp_status line_fault(item *it, qp_status s, const qp_err *fault, qp_arena *a, qp_err *err) {
@@ -164,15 +168,16 @@ static qp_status line_fault(item *it, qp_status s, const qp_err *fault, qp_arena
 static qp_status answer_item(run *r, item *it, qp_engine engine, qp_err *err) {
     qp_err fault = {0};
     it->answer = (eval_answer){0};
-    return line_fault(it, it->c.row->answer(&it->c, engine, r->arena, &it->answer, &fault), &fault, r->arena, err);
+    return line_fault(it, it->c.row->answer(&it->c, engine, r->arena, &it->answer, &fault), &fault, r->arena,
+                      err);
 }
 
 // engine=all: one line for every engine that has this answer.
 static qp_status answer_all(run *r, item *it, qp_err *err) {
     if (r->s->check) {
         const char *message = NULL;
-        QP_TRY(qp_arena_printf(r->arena, &message, err, "%s:%d: engine=all answers, it does not compare", r->s->name,
-                               it->c.place.line));
+        QP_TRY(qp_arena_printf(r->arena, &message, err, "%s:%d: engine=all answers, it does not compare",
+                               r->s->name, it->c.place.line));
         return say_refused(r, message);
     }
     int answered = 0;
@@ -192,7 +197,8 @@ static qp_status answer_all(run *r, item *it, qp_err *err) {
             fprintf(r->s->out, "# engine=%s refused: %s\n", qp_engine_name((qp_engine)e), it->message);
         answered += it->state == EVAL_GOOD;
     }
-    if (answered == 0) return say_refused(r, it->message != NULL ? it->message : "no engine of this op and format is built");
+    if (answered == 0)
+        return say_refused(r, it->message != NULL ? it->message : "no engine of this op and format is built");
     r->s->totals->answered++;
     return QP_OK;
 }
@@ -217,7 +223,8 @@ static qp_status convert_item(run *r, item *it, qp_err *err) {
 }
 
 static qp_status judge_single(run *r, item *it, qp_err *err) {
-    if (it->state == EVAL_GOOD && it->c.all_engines && it->c.row->answer != NULL) return answer_all(r, it, err);
+    if (it->state == EVAL_GOOD && it->c.all_engines && it->c.row->answer != NULL)
+        return answer_all(r, it, err);
     if (it->state == EVAL_GOOD && it->c.all_engines) {
         it->state = EVAL_SKIPPED;
         QP_TRY(eval_not_built(&it->c, QP_ENGINE_IEEE, r->arena, &it->message, err));
@@ -226,13 +233,16 @@ static qp_status judge_single(run *r, item *it, qp_err *err) {
     return finish_item(r, it, err);
 }
 
-// ---- groups --------------------------------------------------------------------------------------------------------------------
+// ---- groups
+// --------------------------------------------------------------------------------------------------------------------
 
-// A member that is refused takes the others with it: their maximum would be over fewer tensors than the line says.
+// A member that is refused takes the others with it: their maximum would be over fewer tensors than the line
+// says.
 static qp_status judge_group(run *r, qp_err *err) {
     const item *bad = NULL;
     for (int i = 0; i < r->n_pending; i++) {
-        if (r->pending[i]->state == EVAL_GOOD) QP_TRY(answer_item(r, r->pending[i], r->pending[i]->c.engine, err));
+        if (r->pending[i]->state == EVAL_GOOD)
+            QP_TRY(answer_item(r, r->pending[i], r->pending[i]->c.engine, err));
         if (r->pending[i]->state == EVAL_REFUSED && bad == NULL) bad = r->pending[i];
     }
     eval_answer **members = NULL;
@@ -243,7 +253,8 @@ static qp_status judge_group(run *r, qp_err *err) {
         if (it->state == EVAL_GOOD && bad == NULL) members[n++] = &it->answer;
         if (it->state != EVAL_GOOD || bad == NULL) continue;
         it->state = EVAL_REFUSED;
-        QP_TRY(qp_arena_printf(r->arena, &it->message, err, "%s:%d:1: line %d, a member of the same group, is refused", r->s->name,
+        QP_TRY(qp_arena_printf(r->arena, &it->message, err,
+                               "%s:%d:1: line %d, a member of the same group, is refused", r->s->name,
                                it->c.place.line, bad->c.place.line));
     }
     eval_join_group(members, n);
@@ -323,7 +334,8 @@ qp_status eval_print_skips(const eval_totals *t, FILE *out, qp_err *err) {
     (void)err;
     if (t->skips == NULL) return QP_OK;
     fprintf(out, "skipped:");
-    for (const eval_skip *s = t->skips; s != NULL; s = s->next) fprintf(out, "%s %d %s", s == t->skips ? "" : ",", s->n, s->label);
+    for (const eval_skip *s = t->skips; s != NULL; s = s->next)
+        fprintf(out, "%s %d %s", s == t->skips ? "" : ",", s->n, s->label);
     fputc('\n', out);
     return QP_OK;
 }

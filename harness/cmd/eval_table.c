@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grammar of eval lines and golden files: a table and nothing else. Rows, keys, defaults and counts are those of the golden
-// vectors' README; engines those of the product page, section 5. A row without an answer function is known, not built.
+// The grammar of eval lines and golden files: a table and nothing else. Rows, keys, defaults and counts are
+// those of the golden vectors' README; engines those of the product page, section 5. A row without an answer
+// function is known, not built.
 #include "cmd/eval.h"
 
 static const char *const dtype_words[] = {"bf16", "fp16", "fp32", NULL};
@@ -16,11 +17,16 @@ static const char *const kind_mse_words[] = {"mse", NULL};
 static const char *const kind_46_words[] = {"four-over-six", NULL};
 static const char *const kind_sweep_words[] = {"fp8-sweep", NULL};
 
-#define WORD(name, dflt, words) {name, EVAL_WORD, "", dflt, words, false, false}
-#define VALUES(name, type, count, dflt) {name, type, count, dflt, NULL, false, false}
-#define ANSWER(name, type, count) {name, type, count, NULL, NULL, true, false}
-#define ANSWER_NEAR(name, count) {name, EVAL_F32, count, NULL, NULL, true, true}
-#define NUMBER(name, dflt) {name, EVAL_DEC, "", dflt, NULL, false, false}
+#define WORD(name, dflt, words)                                                                              \
+    { name, EVAL_WORD, "", dflt, words, false, false }
+#define VALUES(name, type, count, dflt)                                                                      \
+    { name, type, count, dflt, NULL, false, false }
+#define ANSWER(name, type, count)                                                                            \
+    { name, type, count, NULL, NULL, true, false }
+#define ANSWER_NEAR(name, count)                                                                             \
+    { name, EVAL_F32, count, NULL, NULL, true, true }
+#define NUMBER(name, dflt)                                                                                   \
+    { name, EVAL_DEC, "", dflt, NULL, false, false }
 #define IN WORD("in", "fp32", dtype_words)
 #define SHAPE_1XN VALUES("shape", EVAL_SHAPE, "", "1xN")
 #define SHAPE_RXC VALUES("shape", EVAL_SHAPE, "", NULL)
@@ -38,10 +44,11 @@ static const char *const kind_sweep_words[] = {"fp8-sweep", NULL};
 #define CODES_HALF ANSWER("codes", EVAL_U8, "N/2")
 #define QUANT_VALUES ANSWER("values", EVAL_T, "N")
 
-static const eval_key encode_keys[] = {IN, WORD("source", "ml_dtypes", source_words), VALUES("first", EVAL_T, "", NULL),
-                                       VALUES("last", EVAL_T, "", NULL), ANSWER("code", EVAL_U8, "")};
-static const eval_key decode_keys[] = {WORD("source", "ml_dtypes", source_words), VALUES("code", EVAL_U8, "", NULL),
-                                       ANSWER("y", EVAL_F32, "")};
+static const eval_key encode_keys[] = {IN, WORD("source", "ml_dtypes", source_words),
+                                       VALUES("first", EVAL_T, "", NULL), VALUES("last", EVAL_T, "", NULL),
+                                       ANSWER("code", EVAL_U8, "")};
+static const eval_key decode_keys[] = {WORD("source", "ml_dtypes", source_words),
+                                       VALUES("code", EVAL_U8, "", NULL), ANSWER("y", EVAL_F32, "")};
 static const eval_key fake_int_keys[] = {IN, SHAPE_1XN, UNSIGNED, NARROW, AMAX, X, Y};
 static const eval_key fake_int_axis_keys[] = {IN, SHAPE_RXC, UNSIGNED, NARROW, AMAX_ROWS, AMAX_DTYPE, X, Y};
 static const eval_key fake_fp8_keys[] = {IN, SHAPE_1XN, AMAX, X, Y};
@@ -50,7 +57,8 @@ static const eval_key fake_fp8_block_keys[] = {IN, SHAPE_RXC, BLOCK2D, X, Y};
 static const eval_key fake_int4_block_keys[] = {IN, SHAPE_1XN, NUMBER("block", "128"), X, Y};
 static const eval_key fake_nvfp4_keys[] = {IN, SHAPE_1XN, NUMBER("block", "16"), GLOBAL_AMAX, X, Y};
 static const eval_key fake_static_keys[] = {
-    IN, SHAPE_1XN, NUMBER("block", "16"), GLOBAL_AMAX, BLOCK_AMAX, X, ANSWER("block_scale", EVAL_F32, "nb"), Y};
+    IN, SHAPE_1XN, NUMBER("block", "16"), GLOBAL_AMAX, BLOCK_AMAX, X, ANSWER("block_scale", EVAL_F32, "nb"),
+    Y};
 static const eval_key fake_mx_keys[] = {IN, SHAPE_1XN, NUMBER("block", "32"), X, Y};
 static const eval_key backward_keys[] = {IN,
                                          WORD("bwd", "pass", bwd_words),
@@ -60,27 +68,24 @@ static const eval_key backward_keys[] = {IN,
                                          X,
                                          VALUES("grad", EVAL_T, "N", NULL),
                                          ANSWER("g", EVAL_T, "N")};
-static const eval_key quant_tensor_keys[] = {IN, SHAPE_1XN, X, CODES, ANSWER("scales", EVAL_T, ""), QUANT_VALUES};
-static const eval_key quant_axis_keys[] = {IN, SHAPE_RXC, X, CODES, ANSWER("scales", EVAL_T, "R"), QUANT_VALUES};
-static const eval_key quant_block2d_keys[] = {IN,    SHAPE_RXC, BLOCK2D, X,
-                                              CODES, ANSWER("scales", EVAL_T, "nb"), QUANT_VALUES};
-static const eval_key quant_fp8_export_keys[] = {IN, SHAPE_1XN, WORD("axis", "none", axis_none_words),
-                                                 VALUES("scale", EVAL_F32, "", "data"), X, CODES};
-static const eval_key quant_int8_export_keys[] = {IN, SHAPE_RXC, WORD("axis", "0", axis_0_words),
-                                                  VALUES("scale", EVAL_F32, "R", "data"), X, CODES};
-static const eval_key quant_int4_keys[] = {IN, SHAPE_1XN,  NUMBER("block", "128"),
-                                           X,  CODES_HALF, ANSWER("scales", EVAL_T, "nb"), QUANT_VALUES};
-static const eval_key quant_awq_keys[] = {IN, SHAPE_RXC, NUMBER("block", "128"), VALUES("scale", EVAL_F32, "nb", "data"),
-                                          X,  CODES_HALF};
-static const eval_key quant_nvfp4_keys[] = {IN,
-                                            SHAPE_1XN,
-                                            NUMBER("block", "16"),
-                                            GLOBAL_AMAX,
-                                            X,
-                                            CODES_HALF,
-                                            ANSWER("scales", EVAL_U8, "nb"),
-                                            ANSWER("weight_scale_2", EVAL_F32, ""),
-                                            QUANT_VALUES};
+static const eval_key quant_tensor_keys[] = {IN,          SHAPE_1XN, X, CODES, ANSWER("scales", EVAL_T, ""),
+                                             QUANT_VALUES};
+static const eval_key quant_axis_keys[] = {IN,          SHAPE_RXC, X, CODES, ANSWER("scales", EVAL_T, "R"),
+                                           QUANT_VALUES};
+static const eval_key quant_block2d_keys[] = {
+    IN, SHAPE_RXC, BLOCK2D, X, CODES, ANSWER("scales", EVAL_T, "nb"), QUANT_VALUES};
+static const eval_key quant_fp8_export_keys[] = {
+    IN, SHAPE_1XN, WORD("axis", "none", axis_none_words), VALUES("scale", EVAL_F32, "", "data"), X, CODES};
+static const eval_key quant_int8_export_keys[] = {
+    IN, SHAPE_RXC, WORD("axis", "0", axis_0_words), VALUES("scale", EVAL_F32, "R", "data"), X, CODES};
+static const eval_key quant_int4_keys[] = {
+    IN, SHAPE_1XN, NUMBER("block", "128"), X, CODES_HALF, ANSWER("scales", EVAL_T, "nb"), QUANT_VALUES};
+static const eval_key quant_awq_keys[] = {
+    IN, SHAPE_RXC, NUMBER("block", "128"), VALUES("scale", EVAL_F32, "nb", "data"), X, CODES_HALF};
+static const eval_key quant_nvfp4_keys[] = {
+    IN,          SHAPE_1XN,  NUMBER("block", "16"),           GLOBAL_AMAX,
+    X,           CODES_HALF, ANSWER("scales", EVAL_U8, "nb"), ANSWER("weight_scale_2", EVAL_F32, ""),
+    QUANT_VALUES};
 static const eval_key quant_static_keys[] = {IN,
                                              SHAPE_1XN,
                                              NUMBER("block", "16"),
@@ -91,19 +96,14 @@ static const eval_key quant_static_keys[] = {IN,
                                              ANSWER("scales", EVAL_U8, "nb"),
                                              ANSWER("weight_scale_2", EVAL_F32, ""),
                                              QUANT_VALUES};
-static const eval_key quant_w4a8_keys[] = {IN,
-                                           SHAPE_1XN,
-                                           NUMBER("block", "32"),
-                                           GLOBAL_AMAX,
-                                           X,
-                                           CODES_HALF,
-                                           ANSWER("scales", EVAL_U8, "nb"),
-                                           ANSWER("weight_scale_2", EVAL_F32, ""),
-                                           QUANT_VALUES};
-static const eval_key quant_mx4_keys[] = {IN, SHAPE_1XN,  NUMBER("block", "32"),
-                                          X,  CODES_HALF, ANSWER("scales", EVAL_U8, "nb"), QUANT_VALUES};
-static const eval_key quant_mx8_keys[] = {IN, SHAPE_1XN, NUMBER("block", "32"),
-                                          X,  CODES,     ANSWER("scales", EVAL_U8, "nb"), QUANT_VALUES};
+static const eval_key quant_w4a8_keys[] = {
+    IN,          SHAPE_1XN,  NUMBER("block", "32"),           GLOBAL_AMAX,
+    X,           CODES_HALF, ANSWER("scales", EVAL_U8, "nb"), ANSWER("weight_scale_2", EVAL_F32, ""),
+    QUANT_VALUES};
+static const eval_key quant_mx4_keys[] = {
+    IN, SHAPE_1XN, NUMBER("block", "32"), X, CODES_HALF, ANSWER("scales", EVAL_U8, "nb"), QUANT_VALUES};
+static const eval_key quant_mx8_keys[] = {
+    IN, SHAPE_1XN, NUMBER("block", "32"), X, CODES, ANSWER("scales", EVAL_U8, "nb"), QUANT_VALUES};
 static const eval_key quant_nf4_keys[] = {IN,
                                           SHAPE_1XN,
                                           NUMBER("block", "64"),
@@ -120,8 +120,12 @@ static const eval_key dequant_keys[] = {WORD("out", "fp32", dtype_words),
                                         VALUES("scales", EVAL_U8, "nb", NULL),
                                         VALUES("weight_scale_2", EVAL_F32, "", NULL),
                                         ANSWER("values", EVAL_O, "N")};
-static const eval_key amax_keys[] = {IN,           SHAPE_1XN, WORD("axis", "none", axis_words),
-                                     NUMBER("block", ""), X,  ANSWER("amax", EVAL_T, "1, R or nb")};
+static const eval_key amax_keys[] = {IN,
+                                     SHAPE_1XN,
+                                     WORD("axis", "none", axis_words),
+                                     NUMBER("block", ""),
+                                     X,
+                                     ANSWER("amax", EVAL_T, "1, R or nb")};
 static const eval_key promote_keys[] = {IN,
                                         SHAPE_1XN,
                                         NUMBER("block", "16"),
@@ -130,36 +134,68 @@ static const eval_key promote_keys[] = {IN,
                                         X,
                                         ANSWER("block_amax", EVAL_F32, "nb"),
                                         ANSWER("global_amax", EVAL_F32, "")};
-static const eval_key candidates_mse_keys[] = {WORD("kind", NULL, kind_mse_words),
-                                               VALUES("start", EVAL_F32, "", "3e800000"),
-                                               VALUES("stop", EVAL_F32, "", "40800000"),
-                                               NUMBER("n", "39"),
-                                               WORD("linspace", "simd", linspace_words),
-                                               ANSWER("values", EVAL_F32, "n")};
-static const eval_key candidates_46_keys[] = {WORD("kind", NULL, kind_46_words),
-                                              VALUES("start", EVAL_F32, "", "3f800000"),
-                                              VALUES("stop", EVAL_F32, "", "3fc00000"),
-                                              NUMBER("n", "2"),
-                                              WORD("linspace", "simd", linspace_words),
-                                              ANSWER("values", EVAL_F32, "n")};
+static const eval_key candidates_mse_keys[] = {
+    WORD("kind", NULL, kind_mse_words),       VALUES("start", EVAL_F32, "", "3e800000"),
+    VALUES("stop", EVAL_F32, "", "40800000"), NUMBER("n", "39"),
+    WORD("linspace", "simd", linspace_words), ANSWER("values", EVAL_F32, "n")};
+static const eval_key candidates_46_keys[] = {
+    WORD("kind", NULL, kind_46_words),        VALUES("start", EVAL_F32, "", "3f800000"),
+    VALUES("stop", EVAL_F32, "", "3fc00000"), NUMBER("n", "2"),
+    WORD("linspace", "simd", linspace_words), ANSWER("values", EVAL_F32, "n")};
 static const eval_key candidates_sweep_keys[] = {WORD("kind", NULL, kind_sweep_words), NUMBER("n", "126"),
                                                  ANSWER("values", EVAL_F32, "n")};
-static const eval_key mse_int_keys[] = {IN, SHAPE_1XN, NARROW, AMAX, AMAX_DTYPE, X, ANSWER("index", EVAL_DEC, ""),
-                                        ANSWER("best_amax", EVAL_F32, ""), ANSWER_NEAR("loss", "39")};
-static const eval_key mse_int_axis_keys[] = {IN, SHAPE_RXC, NARROW, AMAX_ROWS, AMAX_DTYPE, X, ANSWER("index", EVAL_DEC, "R"),
-                                             ANSWER("best_amax", EVAL_F32, "R"), ANSWER_NEAR("loss", "R*39")};
-static const eval_key mse_fp8_keys[] = {IN, SHAPE_1XN, AMAX, AMAX_DTYPE, X, ANSWER("index", EVAL_DEC, ""),
-                                        ANSWER("best_amax", EVAL_F32, ""), ANSWER_NEAR("loss", "39")};
-static const eval_key mse_fp8_axis_keys[] = {IN, SHAPE_RXC, AMAX_ROWS, AMAX_DTYPE, X, ANSWER("index", EVAL_DEC, "R"),
-                                             ANSWER("best_amax", EVAL_F32, "R"), ANSWER_NEAR("loss", "R*39")};
-static const eval_key sweep_keys[] = {IN, NUMBER("block", "16"), VALUES("global_amax", EVAL_F32, "", NULL), X,
-                                      ANSWER("index", EVAL_DEC, ""), ANSWER("best_amax", EVAL_F32, ""), ANSWER_NEAR("loss", "")};
+static const eval_key mse_int_keys[] = {IN,
+                                        SHAPE_1XN,
+                                        NARROW,
+                                        AMAX,
+                                        AMAX_DTYPE,
+                                        X,
+                                        ANSWER("index", EVAL_DEC, ""),
+                                        ANSWER("best_amax", EVAL_F32, ""),
+                                        ANSWER_NEAR("loss", "39")};
+static const eval_key mse_int_axis_keys[] = {IN,
+                                             SHAPE_RXC,
+                                             NARROW,
+                                             AMAX_ROWS,
+                                             AMAX_DTYPE,
+                                             X,
+                                             ANSWER("index", EVAL_DEC, "R"),
+                                             ANSWER("best_amax", EVAL_F32, "R"),
+                                             ANSWER_NEAR("loss", "R*39")};
+static const eval_key mse_fp8_keys[] = {IN,
+                                        SHAPE_1XN,
+                                        AMAX,
+                                        AMAX_DTYPE,
+                                        X,
+                                        ANSWER("index", EVAL_DEC, ""),
+                                        ANSWER("best_amax", EVAL_F32, ""),
+                                        ANSWER_NEAR("loss", "39")};
+static const eval_key mse_fp8_axis_keys[] = {IN,
+                                             SHAPE_RXC,
+                                             AMAX_ROWS,
+                                             AMAX_DTYPE,
+                                             X,
+                                             ANSWER("index", EVAL_DEC, "R"),
+                                             ANSWER("best_amax", EVAL_F32, "R"),
+                                             ANSWER_NEAR("loss", "R*39")};
+static const eval_key sweep_keys[] = {IN,
+                                      NUMBER("block", "16"),
+                                      VALUES("global_amax", EVAL_F32, "", NULL),
+                                      X,
+                                      ANSWER("index", EVAL_DEC, ""),
+                                      ANSWER("best_amax", EVAL_F32, ""),
+                                      ANSWER_NEAR("loss", "")};
 static const eval_key histogram_keys[] = {IN, NUMBER("bins", "2048"), X, ANSWER("counts", EVAL_DEC, "bins"),
                                           ANSWER("edges", EVAL_F32, "bins+1")};
-static const eval_key histogram2_keys[] = {IN, NUMBER("bins", "2048"), X, VALUES("x2", EVAL_T, "any", NULL),
-                                           ANSWER("counts", EVAL_DEC, "k"), ANSWER("edges", EVAL_F32, "k+1")};
-static const eval_key percentile_keys[] = {VALUES("percentile", EVAL_FRACTION, "", "99.99"), VALUES("counts", EVAL_DEC, "k", NULL),
-                                           VALUES("edges", EVAL_F32, "k+1", NULL), ANSWER("amax", EVAL_F32, "")};
+static const eval_key histogram2_keys[] = {IN,
+                                           NUMBER("bins", "2048"),
+                                           X,
+                                           VALUES("x2", EVAL_T, "any", NULL),
+                                           ANSWER("counts", EVAL_DEC, "k"),
+                                           ANSWER("edges", EVAL_F32, "k+1")};
+static const eval_key percentile_keys[] = {
+    VALUES("percentile", EVAL_FRACTION, "", "99.99"), VALUES("counts", EVAL_DEC, "k", NULL),
+    VALUES("edges", EVAL_F32, "k+1", NULL), ANSWER("amax", EVAL_F32, "")};
 static const eval_key entropy_keys[] = {NUMBER("num_bits", "8"),
                                         UNSIGNED,
                                         NUMBER("stride", "1"),
@@ -168,9 +204,11 @@ static const eval_key entropy_keys[] = {NUMBER("num_bits", "8"),
                                         VALUES("edges", EVAL_F32, "k+1", NULL),
                                         ANSWER("amax", EVAL_F32, "")};
 static const eval_key headroom_keys[] = {IN, NUMBER("block", "16"), X, ANSWER("amax", EVAL_F32, "")};
-static const eval_key cast_amax_keys[] = {VALUES("scales", EVAL_U8, "n", NULL), VALUES("codes", EVAL_U8, "16n", NULL),
-                                          ANSWER("global_amax", EVAL_F32, ""), ANSWER("block_amax", EVAL_F32, "2n")};
-static const eval_key swizzle_keys[] = {SHAPE_RXC, VALUES("x", EVAL_U8, "R*C", NULL), ANSWER("y", EVAL_U8, "padded R*C")};
+static const eval_key cast_amax_keys[] = {
+    VALUES("scales", EVAL_U8, "n", NULL), VALUES("codes", EVAL_U8, "16n", NULL),
+    ANSWER("global_amax", EVAL_F32, ""), ANSWER("block_amax", EVAL_F32, "2n")};
+static const eval_key swizzle_keys[] = {SHAPE_RXC, VALUES("x", EVAL_U8, "R*C", NULL),
+                                        ANSWER("y", EVAL_U8, "padded R*C")};
 
 #define E(name) (1u << QP_ENGINE_##name)
 #define TORCH (E(TORCH_CPU) | E(TORCH_CUDA))
@@ -185,15 +223,21 @@ const eval_row eval_rows[] = {
     {"encode", CODEC, NULL, KEYS(encode_keys), 0, LATER},
     {"decode", CODEC, NULL, KEYS(decode_keys), 0, LATER},
     {"fakequant", "int8 int4", NULL, KEYS(fake_int_keys), FAKE, QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
-    {"fakequant", "int8-axis0 int4-axis0", NULL, KEYS(fake_int_axis_keys), FAKE, QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
+    {"fakequant", "int8-axis0 int4-axis0", NULL, KEYS(fake_int_axis_keys), FAKE, QP_OP_FAKEQUANT, 0,
+     eval_answer_fakequant},
     {"fakequant", "fp8-e4m3", NULL, KEYS(fake_fp8_keys), FAKE, QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
-    {"fakequant", "fp8-axis0", NULL, KEYS(fake_fp8_axis_keys), FAKE, QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
-    {"fakequant", "fp8-block2d", NULL, KEYS(fake_fp8_block_keys), FAKE, QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
+    {"fakequant", "fp8-axis0", NULL, KEYS(fake_fp8_axis_keys), FAKE, QP_OP_FAKEQUANT, 0,
+     eval_answer_fakequant},
+    {"fakequant", "fp8-block2d", NULL, KEYS(fake_fp8_block_keys), FAKE, QP_OP_FAKEQUANT, 0,
+     eval_answer_fakequant},
     {"fakequant", "int4-block", NULL, KEYS(fake_int4_block_keys), FAKE, LATER},
-    {"fakequant", "nvfp4", NULL, KEYS(fake_nvfp4_keys), TRITONS | E(MX_EXT), QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
-    {"fakequant", "nvfp4-static nvfp4-46", NULL, KEYS(fake_static_keys), TRITONS, QP_OP_FAKEQUANT, 0, eval_answer_fakequant},
+    {"fakequant", "nvfp4", NULL, KEYS(fake_nvfp4_keys), TRITONS | E(MX_EXT), QP_OP_FAKEQUANT, 0,
+     eval_answer_fakequant},
+    {"fakequant", "nvfp4-static nvfp4-46", NULL, KEYS(fake_static_keys), TRITONS, QP_OP_FAKEQUANT, 0,
+     eval_answer_fakequant},
     {"fakequant", MX, NULL, KEYS(fake_mx_keys), E(IEEE) | E(MX_EXT), LATER},
-    {"backward", "int8 int4 fp8-e4m3", NULL, KEYS(backward_keys), FAKE, QP_OP_BACKWARD, 0, eval_answer_backward},
+    {"backward", "int8 int4 fp8-e4m3", NULL, KEYS(backward_keys), FAKE, QP_OP_BACKWARD, 0,
+     eval_answer_backward},
     {"quant", "int8 fp8-e4m3", NULL, KEYS(quant_tensor_keys), TORCH | E(COMPRESSED_TENSORS), LATER},
     {"quant", "int8-axis0 fp8-axis0", NULL, KEYS(quant_axis_keys), TORCH | E(COMPRESSED_TENSORS), LATER},
     {"quant", "fp8-block2d", NULL, KEYS(quant_block2d_keys), TORCH | E(DEEPSEEK_FP8), LATER},
@@ -201,15 +245,19 @@ const eval_row eval_rows[] = {
     {"quant", "int8-export", NULL, KEYS(quant_int8_export_keys), TORCH, LATER},
     {"quant", "int4-block", NULL, KEYS(quant_int4_keys), TORCH | E(COMPRESSED_TENSORS), LATER},
     {"quant", "int4-awq", NULL, KEYS(quant_awq_keys), TORCH, LATER},
-    {"quant", "nvfp4", NULL, KEYS(quant_nvfp4_keys), FAKE | E(COMPRESSED_TENSORS), QP_OP_QUANT, 0, eval_answer_quant},
-    {"quant", "nvfp4-static nvfp4-46", NULL, KEYS(quant_static_keys), FAKE, QP_OP_QUANT, 0, eval_answer_quant},
+    {"quant", "nvfp4", NULL, KEYS(quant_nvfp4_keys), FAKE | E(COMPRESSED_TENSORS), QP_OP_QUANT, 0,
+     eval_answer_quant},
+    {"quant", "nvfp4-static nvfp4-46", NULL, KEYS(quant_static_keys), FAKE, QP_OP_QUANT, 0,
+     eval_answer_quant},
     {"quant", "nvfp4-w4a8", NULL, KEYS(quant_w4a8_keys), FAKE, LATER},
     {"quant", "mxfp4", NULL, KEYS(quant_mx4_keys), FAKE, LATER},
     {"quant", "mxfp6-e3m2 mxfp6-e2m3 mxfp8-e4m3 mxfp8-e5m2 mxint8", NULL, KEYS(quant_mx8_keys), FAKE, LATER},
     {"quant", "nf4", NULL, KEYS(quant_nf4_keys), TORCH, LATER},
-    {"dequant", "nvfp4", NULL, KEYS(dequant_keys), FAKE | E(COMPRESSED_TENSORS), QP_OP_DEQUANT, 0, eval_answer_dequant},
+    {"dequant", "nvfp4", NULL, KEYS(dequant_keys), FAKE | E(COMPRESSED_TENSORS), QP_OP_DEQUANT, 0,
+     eval_answer_dequant},
     {"amax", "-", NULL, KEYS(amax_keys), 0, QP_OP_AMAX, 0, eval_answer_amax},
-    {"promote", "nvfp4-static", NULL, KEYS(promote_keys), FAKE, -1, E(IEEE) | E(TORCH_CPU), eval_answer_promote},
+    {"promote", "nvfp4-static", NULL, KEYS(promote_keys), FAKE, -1, E(IEEE) | E(TORCH_CPU),
+     eval_answer_promote},
     {"candidates", "-", "mse", KEYS(candidates_mse_keys), 0, LATER},
     {"candidates", "-", "four-over-six", KEYS(candidates_46_keys), 0, LATER},
     {"candidates", "-", "fp8-sweep", KEYS(candidates_sweep_keys), 0, LATER},

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-// ---- looking at a case -------------------------------------------------------------------------------------------------------
+// ---- looking at a case
+// -------------------------------------------------------------------------------------------------------
 
 const eval_value *eval_get(const eval_case *c, const char *name) {
     int k = eval_key_index(c->row, name);
@@ -56,7 +57,8 @@ bool eval_same_bits(qp_dtype t, uint32_t a, uint32_t b) {
     return a == b || (is_nan(t, a) && is_nan(t, b));
 }
 
-// ---- counts ------------------------------------------------------------------------------------------------------------------
+// ---- counts
+// ------------------------------------------------------------------------------------------------------------------
 
 int64_t eval_n_blocks(const eval_case *c) {
     int64_t across = (c->cols + c->block_cols - 1) / c->block_cols;
@@ -91,8 +93,9 @@ typedef struct count_rule {
     int64_t (*count)(const eval_case *c);
 } count_rule;
 
-static const count_rule count_rules[] = {{"", count_one},        {"N", count_all},       {"R", count_rows},
-                                         {"nb", eval_n_blocks},  {"N/2", count_halves},  {"1, R or nb", count_amax}};
+static const count_rule count_rules[] = {{"", count_one},       {"N", count_all},
+                                         {"R", count_rows},     {"nb", eval_n_blocks},
+                                         {"N/2", count_halves}, {"1, R or nb", count_amax}};
 
 bool eval_count_known(const char *count) {
     for (int i = 0; i < QP_COUNT(count_rules); i++)
@@ -106,9 +109,11 @@ int64_t eval_wanted_count(const eval_case *c, const eval_key *key) {
     return -1;
 }
 
-// ---- single values -------------------------------------------------------------------------------------------------------------
+// ---- single values
+// -------------------------------------------------------------------------------------------------------------
 
-static qp_status convert_word(const eval_case *c, const eval_key *k, eval_value *v, qp_arena *a, qp_err *err) {
+static qp_status convert_word(const eval_case *c, const eval_key *k, eval_value *v, qp_arena *a,
+                              qp_err *err) {
     const char *text = v->text != NULL ? v->text : k->dflt;
     qp_text have = {.arena = a};
     v->number = -1;
@@ -123,24 +128,30 @@ static qp_status convert_word(const eval_case *c, const eval_key *k, eval_value 
 static qp_status convert_number(const eval_case *c, const eval_key *k, eval_value *v, qp_err *err) {
     const char *text = v->text != NULL ? v->text : k->dflt;
     if (text[0] == '\0') return QP_OK;
-    if (strspn(text, "0123456789") == strlen(text) && qp_parse_i64(text, &v->number) && v->number <= INT32_MAX) return QP_OK;
-    return eval_refuse(c, v->column, err, "%s: wanted a decimal number 0..2147483647, got '%.60s'", k->name, text);
+    if (strspn(text, "0123456789") == strlen(text) && qp_parse_i64(text, &v->number) &&
+        v->number <= INT32_MAX)
+        return QP_OK;
+    return eval_refuse(c, v->column, err, "%s: wanted a decimal number 0..2147483647, got '%.60s'", k->name,
+                       text);
 }
 
-static qp_status convert_pair(const eval_case *c, const eval_key *k, const eval_value *v, qp_arena *a, int64_t *first,
-                              int64_t *second, qp_err *err) {
+static qp_status convert_pair(const eval_case *c, const eval_key *k, const eval_value *v, qp_arena *a,
+                              int64_t *first, int64_t *second, qp_err *err) {
     const char *text = v->text != NULL ? v->text : k->dflt, *by = strchr(text, 'x'), *front = NULL;
     QP_TRY(qp_arena_printf(a, &front, err, "%.*s", (int)(by != NULL ? by - text : 0), text));
-    if (by != NULL && strspn(front, "0123456789") == strlen(front) && strspn(by + 1, "0123456789") == strlen(by + 1) &&
-        qp_parse_i64(front, first) && qp_parse_i64(by + 1, second) && *first >= 1 && *second >= 1 && *first <= INT32_MAX &&
+    if (by != NULL && strspn(front, "0123456789") == strlen(front) &&
+        strspn(by + 1, "0123456789") == strlen(by + 1) && qp_parse_i64(front, first) &&
+        qp_parse_i64(by + 1, second) && *first >= 1 && *second >= 1 && *first <= INT32_MAX &&
         *second <= INT32_MAX)
         return QP_OK;
     return eval_refuse(c, v->column, err, "%s: wanted RxC, each 1..2147483647, got '%.60s'", k->name, text);
 }
 
-// ---- arrays ---------------------------------------------------------------------------------------------------------------------
+// ---- arrays
+// ---------------------------------------------------------------------------------------------------------------------
 
-// The item after the one that ends at p: past one comma, or past a run of spaces (plain words). NULL: there is none.
+// The item after the one that ends at p: past one comma, or past a run of spaces (plain words). NULL: there
+// is none.
 static const char *next_item(const char *p) {
     if (*p == ',') return p + 1;
     p += strspn(p, " ");
@@ -166,7 +177,8 @@ static void put(const eval_array *a, int64_t i, uint32_t bits) {
     if (qp_dtype_bytes(a->dtype) == 1) ((uint8_t *)a->data)[i] = (uint8_t)bits;
 }
 
-static qp_status convert_array(const eval_case *c, const eval_key *k, eval_value *v, qp_arena *a, qp_err *err) {
+static qp_status convert_array(const eval_case *c, const eval_key *k, eval_value *v, qp_arena *a,
+                               qp_err *err) {
     qp_dtype t = eval_array_dtype(c, k);
     int digits = 2 * (int)qp_dtype_bytes(t);
     QP_TRY(eval_array_new(t, count_items(v->text), a, &v->array, err));
@@ -178,8 +190,8 @@ static qp_status convert_array(const eval_case *c, const eval_key *k, eval_value
         if (n < digits || strchr(", ", p[n]) == NULL) {
             size_t column = v->column > 0 ? v->column + (size_t)(p - v->text) : 0;
             int len = (int)strcspn(p, ", ");
-            return eval_refuse(c, column, err, "%s[%lld]: wanted %d hex digits (%s), got '%.*s'", k->name, (long long)i, digits,
-                               qp_dtype_name(t), len < 40 ? len : 40, p);
+            return eval_refuse(c, column, err, "%s[%lld]: wanted %d hex digits (%s), got '%.*s'", k->name,
+                               (long long)i, digits, qp_dtype_name(t), len < 40 ? len : 40, p);
         }
         put(&v->array, i, bits);
         p = next_item(p + n);
@@ -194,12 +206,14 @@ static bool is_array(const eval_key *k) {
 static qp_status check_count(const eval_case *c, const eval_key *k, const eval_value *v, qp_err *err) {
     int64_t want = eval_wanted_count(c, k);
     if (want < 0 || v->array.n == want) return QP_OK;
-    return eval_refuse(c, v->column, err, "%s: wanted %lld value%s (%s of %lldx%lld%s), got %lld", k->name, (long long)want,
-                       want == 1 ? "" : "s", k->count[0] != '\0' ? k->count : "1", (long long)c->rows, (long long)c->cols,
-                       strcmp(k->count, "nb") == 0 ? ", blocks" : "", (long long)v->array.n);
+    return eval_refuse(c, v->column, err, "%s: wanted %lld value%s (%s of %lldx%lld%s), got %lld", k->name,
+                       (long long)want, want == 1 ? "" : "s", k->count[0] != '\0' ? k->count : "1",
+                       (long long)c->rows, (long long)c->cols, strcmp(k->count, "nb") == 0 ? ", blocks" : "",
+                       (long long)v->array.n);
 }
 
-// ---- the whole case --------------------------------------------------------------------------------------------------------------
+// ---- the whole case
+// --------------------------------------------------------------------------------------------------------------
 
 static qp_dtype dtype_of(const eval_case *c, const char *key) {
     static const qp_dtype types[] = {QP_BF16, QP_FP16, QP_FP32}; // order of the table's words
@@ -217,7 +231,8 @@ static qp_status convert_scalars(eval_case *c, qp_arena *a, qp_err *err) {
         if (k->type == EVAL_WORD) QP_TRY(convert_word(c, k, v, a, err));
         if (k->type == EVAL_DEC) QP_TRY(convert_number(c, k, v, err));
         if (k->type == EVAL_BLOCK2D) QP_TRY(convert_pair(c, k, v, a, &c->block_rows, &c->block_cols, err));
-        if (k->type == EVAL_SHAPE && v->text != NULL) QP_TRY(convert_pair(c, k, v, a, &c->rows, &c->cols, err));
+        if (k->type == EVAL_SHAPE && v->text != NULL)
+            QP_TRY(convert_pair(c, k, v, a, &c->rows, &c->cols, err));
     }
     c->in = dtype_of(c, "in");
     c->out = dtype_of(c, "out");
@@ -227,13 +242,16 @@ static qp_status convert_scalars(eval_case *c, qp_arena *a, qp_err *err) {
 // 1-D blocks: of any length for amax; NVFP4 has blocks of 16 and no others.
 static qp_status take_block(eval_case *c, qp_err *err) {
     int k = eval_key_index(c->row, "block");
-    if (k < 0 || c->row->keys[k].type != EVAL_DEC || (c->row->keys[k].dflt[0] == '\0' && c->values[k].text == NULL)) return QP_OK;
+    if (k < 0 || c->row->keys[k].type != EVAL_DEC ||
+        (c->row->keys[k].dflt[0] == '\0' && c->values[k].text == NULL))
+        return QP_OK;
     int64_t n = c->values[k].number;
     const qp_format_row *f = qp_format_get(c->format);
-    if (n < 1) return eval_refuse(c, c->values[k].column, err, "block: wanted 1 or more, got %lld", (long long)n);
+    if (n < 1)
+        return eval_refuse(c, c->values[k].column, err, "block: wanted 1 or more, got %lld", (long long)n);
     if (f != NULL && f->element == QP_ELEM_E2M1 && f->has_global && n != f->block_cols)
-        return eval_refuse(c, c->values[k].column, err, "block: %s has blocks of %d, got %lld", f->name, f->block_cols,
-                           (long long)n);
+        return eval_refuse(c, c->values[k].column, err, "block: %s has blocks of %d, got %lld", f->name,
+                           f->block_cols, (long long)n);
     c->block_cols = n;
     return QP_OK;
 }
@@ -262,7 +280,8 @@ qp_status eval_convert(eval_case *c, qp_arena *a, qp_err *err) {
     return QP_OK;
 }
 
-// ---- built or later ----------------------------------------------------------------------------------------------------------------
+// ---- built or later
+// ----------------------------------------------------------------------------------------------------------------
 
 static bool built(const eval_case *c, qp_engine engine) {
     const qp_format_row *f = qp_format_get(c->format);
@@ -275,8 +294,10 @@ qp_status eval_not_built(const eval_case *c, qp_engine engine, qp_arena *a, cons
     *label = NULL;
     if (built(c, engine)) return QP_OK;
     const eval_value *source = eval_get(c, "source");
-    const char *who = c->row->engines != 0 ? qp_engine_name(engine) : c->row->kind != NULL ? c->row->kind : "";
+    const char *who = c->row->engines != 0   ? qp_engine_name(engine)
+                      : c->row->kind != NULL ? c->row->kind
+                                             : "";
     if (source != NULL && source->text != NULL) who = source->text;
-    return qp_arena_printf(a, label, err, "%s%s%s%s%s%s", c->row->op, c->fmt[0] != '\0' ? " " : "", c->fmt, who[0] != '\0' ? " (" : "",
-                           who, who[0] != '\0' ? ")" : "");
+    return qp_arena_printf(a, label, err, "%s%s%s%s%s%s", c->row->op, c->fmt[0] != '\0' ? " " : "", c->fmt,
+                           who[0] != '\0' ? " (" : "", who, who[0] != '\0' ? ")" : "");
 }

@@ -165,8 +165,7 @@ static uint32_t largest(const uint32_t *images, int64_t n) {
 
 static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a, qp_err *err) {
     const qp_format_row *f = qp_format_get(k->format);
-    bool dynamic = f->has_global && k->format == QP_NVFP4;
-    qp_grain grain = dynamic ? QP_GRAIN_TENSOR : f->grain;
+    qp_grain grain = qp_kernel_grain(k);
     int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1, block_cols = f->block_cols > 0 ? f->block_cols : BLOCK;
     t->n_amax = grain == QP_GRAIN_TENSOR   ? 1
                 : grain == QP_GRAIN_AXIS0  ? t->rows
@@ -193,6 +192,20 @@ static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const s
 
 // ---- the case ------------------------------------------------------------------------------------------------------------------
 
+// What the kernel is given: the same rows further apart. All bits set is a NaN of every type: reading it shows.
+static qp_status spread(const qp_kernel_case *k, qp_kernel_tensor *t, int64_t pad, qp_arena *a, qp_err *err) {
+    const size_t size = qp_dtype_bytes(k->dtype);
+    t->ld = t->cols + pad;
+    t->pitched = t->x;
+    if (pad == 0) return QP_OK;
+    QP_TRY(qp_arena_get(a, (size_t)(t->rows * t->ld) * size, &t->pitched, err));
+    memset(t->pitched, 0xff, (size_t)(t->rows * t->ld) * size);
+    for (int64_t r = 0; r < t->rows; r++)
+        memcpy((char *)t->pitched + (size_t)(r * t->ld) * size, (const char *)t->x + (size_t)(r * t->cols) * size,
+               (size_t)t->cols * size);
+    return QP_OK;
+}
+
 static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a, qp_err *err) {
     size_t n_bytes = (size_t)(t->rows * t->cols) * qp_dtype_bytes(k->dtype);
     t->nb = (t->cols + BLOCK - 1) / BLOCK;
@@ -211,6 +224,7 @@ static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source
     QP_TRY(qp_arena_printf(a, &grad_name, err, "%s.grad", t->name));
     QP_TRY(qp_arena_get(a, n_bytes, &t->grad, err));
     qp_gen_slice(&bits, grad_name, t->rows, t->cols, k->dtype, 0, t->rows, 0, t->cols, t->grad);
+    QP_TRY(spread(k, t, has_key(k->c, "pad") ? qp_case_int(k->c, "pad") : 0, a, err));
     return calibrate(k, t, s, a, err);
 }
 
@@ -248,6 +262,10 @@ qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_
         out->n_elems += t->rows * t->cols;
     }
     return QP_OK;
+}
+
+qp_grain qp_kernel_grain(const qp_kernel_case *k) {
+    return k->format == QP_NVFP4 ? QP_GRAIN_TENSOR : qp_format_get(k->format)->grain;
 }
 
 ref_spec qp_kernel_spec(const qp_kernel_case *k, const qp_kernel_tensor *t) {

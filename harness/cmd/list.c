@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// quantproof list: the cases of a selection after expansion, with id and cost; --keys prints every key of every kind.
+// quantproof list: the cases of a selection after expansion, with id and cost; --keys prints every key of
+// every kind.
 #include "cmd/cmd.h"
 
 #include "core/text.h"
@@ -24,14 +25,17 @@ static void print_key(const qp_key *k) {
     printf("  %-13s %-7s ", k->name, qp_key_type_name(k->type));
     print_default(k);
     printf("\n      %s\n", k->doc);
-    if (k->type == QP_KEY_INT && k->max != INT64_MAX) printf("      %lld..%lld\n", (long long)k->min, (long long)k->max);
-    for (int i = 0; k->words != NULL && k->words[i] != NULL; i++) printf("%s%s", i == 0 ? "      one of: " : " ", k->words[i]);
+    if (k->type == QP_KEY_INT && k->max != INT64_MAX)
+        printf("      %lld..%lld\n", (long long)k->min, (long long)k->max);
+    for (int i = 0; k->words != NULL && k->words[i] != NULL; i++)
+        printf("%s%s", i == 0 ? "      one of: " : " ", k->words[i]);
     if (k->words != NULL) printf("\n");
     if (k->list) printf("      a list: commas do not multiply out\n");
 }
 
 static void print_keys(void) {
-    printf("kind: key, type, default. A comma in a value multiplies the case out, except where a list is said.\n");
+    printf("kind: key, type, default. A comma in a value multiplies the case out, except where a list is "
+           "said.\n");
     for (int i = 0; i < qp_n_kinds; i++) {
         printf("\n%s: %s\n", qp_kinds[i].name, qp_kinds[i].doc);
         for (int k = 0; k < qp_kinds[i].n_keys; k++) print_key(&qp_kinds[i].keys[k]);
@@ -75,7 +79,8 @@ static qp_status print_cases(const qp_selection *sel, qp_arena *a, int *exit_cod
     printf("%-12s %8s %8s %5s  case\n", "id", "elements", "bytes", "ranks");
     for (int i = 0; i < got.list.n; i++) print_case(&got.list.cases[i], data_dir, cache, a);
     for (int i = 0; i < got.bad.n; i++) fprintf(stderr, "%s\n", got.bad.lines[i].message);
-    printf("%d of %d cases selected, %d repeated, %d bad lines\n", got.list.n, got.n_cases, got.n_repeated, got.bad.n);
+    printf("%d of %d cases selected, %d repeated, %d bad lines\n", got.list.n, got.n_cases, got.n_repeated,
+           got.bad.n);
     *exit_code = got.bad.n > 0 ? 2 : got.list.n > 0 ? 0 : 6;
     return QP_OK;
 }
@@ -85,8 +90,8 @@ static qp_status refuse_option(const char *word, qp_err *err) {
     int n = 2;
     for (int i = 0; i < qp_n_select_options && n < QP_COUNT(names); i++) names[n++] = qp_select_options[i];
     const char *near = qp_nearest(word, names, n);
-    QP_FAIL(QP_USAGE, "list: unknown option '%s'%s%s%s", word, near != NULL ? " (nearest: " : "", near != NULL ? near : "",
-            near != NULL ? ")" : "");
+    QP_FAIL(QP_USAGE, "list: unknown option '%s'%s%s%s", word, near != NULL ? " (nearest: " : "",
+            near != NULL ? near : "", near != NULL ? ")" : "");
 }
 
 static qp_status run(int argc, char **argv, qp_arena *a, int *exit_code, qp_err *err) {
@@ -101,7 +106,9 @@ static qp_status run(int argc, char **argv, qp_arena *a, int *exit_code, qp_err 
         if (!taken) return refuse_option(argv[i], err);
     }
     *exit_code = 0;
-    if (help) printf("quantproof list [SEL] [--keys]\n%s  --keys           every key of every kind\n", qp_select_help);
+    if (help)
+        printf("quantproof list [SEL] [--keys]\n%s  --keys           every key of every kind\n",
+               qp_select_help);
     if (keys) print_keys();
     if (help || keys) return QP_OK;
     return print_cases(&sel, a, exit_code, err);

@@ -61,7 +61,7 @@ static void want_amax(const running *run, const qp_kernel_tensor *t, uint32_t *o
     const qp_format_row *f = qp_format_get(run->k.format);
     int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1, block_cols = f->block_cols > 0 ? f->block_cols : 16;
     if (t->rows > 0 && t->cols > 0)
-        ref_amax(f->grain, run->k.dtype, t->rows, t->cols, block_rows, block_cols, t->x, out);
+        ref_amax(qp_kernel_grain(&run->k), run->k.dtype, t->rows, t->cols, block_rows, block_cols, t->x, out);
 }
 
 static qp_status want(running *run, qp_op op, const qp_kernel_tensor *t, qp_arena *a, wanted *w, qp_err *err) {
@@ -91,7 +91,10 @@ static qp_status want(running *run, qp_op op, const qp_kernel_tensor *t, qp_aren
     // Coverage counts every element once: by fake-quant where that runs, else by pack. The scale bytes of both are set bits.
     for (int p = 0; p < n_parts; p++) {
         if (op == QP_OP_QUANT && run->has_y) {
-            for (int i = 0; i < 4; i++) run->coverage.scale_bytes[i] |= cov[p].scale_bytes[i];
+            for (int i = 0; i < 4; i++) {
+                run->coverage.codes[i] |= cov[p].codes[i]; // pack keeps the sign of zero, fake-quant does not
+                run->coverage.scale_bytes[i] |= cov[p].scale_bytes[i];
+            }
             run->coverage.n_scale_ties += cov[p].n_scale_ties;
         } else if (op == QP_OP_FAKEQUANT || op == QP_OP_QUANT) {
             qp_coverage_merge(&run->coverage, &cov[p]);
@@ -120,7 +123,7 @@ static qp_status make_outputs(running *run, qp_op op, qp_err *err) {
 }
 
 static qp_ktensor launch_tensor(const running *run, qp_op op, qp_kernel_tensor *t) {
-    qp_ktensor kt = {.rows = t->rows, .cols = t->cols, .ld = t->cols, .x = t->x, .grad = t->grad};
+    qp_ktensor kt = {.rows = t->rows, .cols = t->cols, .ld = t->ld, .x = t->pitched, .grad = t->grad};
     bool global_only = run->k.format == QP_NVFP4;
     kt.amax = global_only ? NULL : (const float *)t->amax;
     kt.global_amax = qp_format_get(run->k.format)->has_global ? (const float *)&t->global_amax : NULL;
@@ -137,10 +140,10 @@ static void inject(const running *run, qp_op op) {
     uint64_t left = run->flip;
     for (int i = 0; i < run->k.n_tensors && run->flip != UINT64_MAX; i++) {
         const qp_kernel_tensor *t = &run->k.tensors[i];
-        const qp_format_row *f = qp_format_get(run->k.format);
+        qp_grain grain = qp_kernel_grain(&run->k);
         uint64_t n = (uint64_t)(t->rows * t->cols), size = qp_dtype_bytes(run->k.dtype);
         if (op == QP_OP_AMAX) {
-            n = f->grain == QP_GRAIN_TENSOR ? 1 : (uint64_t)(f->grain == QP_GRAIN_AXIS0 ? t->rows : t->rows * t->nb);
+            n = grain == QP_GRAIN_TENSOR ? 1 : (uint64_t)(grain == QP_GRAIN_AXIS0 ? t->rows : t->rows * t->nb);
             size = sizeof(uint32_t);
         }
         if (left >= n) {
@@ -209,7 +212,7 @@ static qp_status compare(running *run, const qp_kernel_tensor *t, const char *fi
 }
 
 static qp_status compare_amax(running *run, const qp_kernel_tensor *t, const wanted *w, bool first, qp_err *err) {
-    qp_grain grain = qp_format_get(run->k.format)->grain;
+    qp_grain grain = qp_kernel_grain(&run->k);
     int64_t rows = grain == QP_GRAIN_TENSOR ? 1 : t->rows, cols = grain == QP_GRAIN_BLOCK ? t->nb : 1;
     return compare(run, t, "amax", QP_FP32, rows, cols, t->amax_out, w->a, first, err);
 }

@@ -34,7 +34,8 @@ static qp_status judge_layout(running *run, bool *go_on, qp_err *err) {
     qp_refusal got = QP_REFUSE_NONE;
     int which = -1, which_ref = -1;
     qp_err why = {0};
-    qp_status s = qp_layout_check(&run->job.layout, m, run->job.recipe, &got, &which, &why);
+    const qp_stage_table *stages = run->job.stages != NULL ? run->job.stages : &qp_stages_default;
+    qp_status s = stages->check_layout(&run->job.layout, m, run->job.recipe, &got, &which, &why);
     if (s != QP_OK && s != QP_REFUSED) {
         qp_say_status(run->result, run->arena, s, "layout", why.msg);
         *go_on = false;
@@ -96,6 +97,7 @@ static qp_status run_base(running *run, qp_err *err) {
     qp_job job = run->job;
     job.layout = (qp_layout){1, 1, 1, 1, 1, 1};
     job.load_layout = (qp_layout){0};
+    job.scratch = NULL;
     QP_TRY_GOTO(status, QP_NEW(a, stages, 1), out);
     *stages = *(run->job.stages != NULL ? run->job.stages : &qp_stages_default);
     stages->inject = QP_OK;
@@ -112,7 +114,7 @@ static qp_status run_base(running *run, qp_err *err) {
     QP_TRY_GOTO(status, gather_digests(sink, a, &d, &n, err), out);
     QP_TRY_GOTO(status, qp_pipeline_cache_set_base(cache, run->job.rows, d, n, err), out);
 out:
-    if (status != QP_OK) qp_err_prefix(err, "one-rank run of the same case: ");
+    if (status != QP_OK) qp_err_prefix(err, "one-rank run of the same case");
     qp_arena_free(out.arena);
     qp_case_sink_free(sink);
     qp_arena_free(a);
@@ -264,11 +266,27 @@ static qp_status judge_whole(running *run, qp_err *err) {
     return QP_OK;
 }
 
-// A run that failed shows no more than its collectives; what it had shown until then was judged already.
-static void judge_failure(running *run, qp_status s, const char *message) {
+// A checkpoint that a strict load refuses: the state that should have come back is missing, with the loader's words.
+static void judge_refused_load(running *run, const char *message) {
+    static const uint32_t something = 0;
+    qp_state st = {.stage = "load-same", .fqn = "checkpoint", .field = "keys", .layout = &run->job.layout, .dtype = QP_FP32};
+    qp_compare c = {&st, &something, run->c->line};
+    qp_tally_state(&run->tally, &c);
+    for (int k = 0; k < qp_n_checks; k++)
+        if (run->tally.sum[k].check != NULL && strcmp(run->tally.sum[k].check, "ckpt-keys") == 0)
+            snprintf(run->tally.sum[k].text, sizeof run->tally.sum[k].text, "a strict load refuses the checkpoint: %.400s", message);
+}
+
+// A run that failed shows its collectives, and what its ranks should have shown before it; what it had shown was judged already.
+static qp_status judge_failure(running *run, qp_status s, const char *message, qp_err *err) {
     qp_case_ev ev = {.repro = run->c->line, .traces = run->out.world.traces, .n_ranks = run->out.world.n_ranks};
     if (ev.traces != NULL) qp_tally_whole(&run->tally, &ev, "collective-trace");
+    if (s == QP_CORRUPT) {
+        judge_refused_load(run, message);
+        QP_TRY(find_missing(run, err));
+    }
     qp_say_status(run->result, run->arena, s, "pipeline", message);
+    return QP_OK;
 }
 
 static qp_status run_story(running *run, qp_err *err) {
@@ -294,10 +312,7 @@ static qp_status run_story(running *run, qp_err *err) {
         return s;
     }
     if (s != QP_OK && s == stages->inject) return QP_OK;
-    if (s != QP_OK) {
-        judge_failure(run, s, own.msg);
-        return QP_OK;
-    }
+    if (s != QP_OK) return judge_failure(run, s, own.msg, err);
     QP_TRY(judge_whole(run, err));
     QP_TRY(gather_notes(run, err));
     if (run->dump != NULL)

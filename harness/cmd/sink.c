@@ -7,7 +7,7 @@
 
 #include "core/file.h"
 
-enum { PIECE_ELEMS = 1 << 17, SHARD_DIGEST_ELEMS = 1 << 16 };
+enum { PIECE_ELEMS = 1 << 17, BIG_STATE_ELEMS = 1 << 16 };
 
 qp_status qp_case_sink_new(const char *repro, qp_oracle *oracle, int n_ranks, bool alone, const char *off, qp_arena *a,
                            qp_case_sink **out, qp_err *err) {
@@ -29,6 +29,7 @@ void qp_case_sink_free(qp_case_sink *s) {
     for (int r = 0; s != NULL && r < s->n_ranks; r++) {
         qp_arena_free(s->ranks[r].keep);
         qp_arena_free(s->ranks[r].scratch);
+        for (int i = 0; i < QP_MAX_PIECES; i++) qp_arena_free(s->ranks[r].pool[i]);
     }
 }
 
@@ -83,10 +84,18 @@ static qp_status lasting(qp_sink_rank *slot, const char *name, const char **out,
     return qp_arena_strdup(slot->keep, name, out, err);
 }
 
+// Digests are for layout invariance (sync to pack) and for doctor's count of changed states, which runs on small models. The big
+// states of the other stages are held against the reference by their own checks; digesting them too would cost more than all the rest.
+static bool needs_digest(const qp_state *st) {
+    static const char *const judged[] = {"sync", "group", "promote", "fakequant", "pack"};
+    if (st->data == NULL || st->module == NULL || st->layout == NULL) return false;
+    for (int i = 0; i < QP_COUNT(judged); i++)
+        if (strcmp(st->stage, judged[i]) == 0) return true;
+    return st->n_rows_held * st->cols <= BIG_STATE_ELEMS;
+}
+
 static qp_status add_digests(qp_sink_rank *slot, const qp_state *st, qp_err *err) {
-    if (st->data == NULL || st->module == NULL || st->layout == NULL) return QP_OK;
-    // A big slice of weights is held against the reference by shard-map and costs more to digest than all other states together.
-    if (strcmp(st->stage, "shard") == 0 && st->n_rows_held * st->cols > SHARD_DIGEST_ELEMS) return QP_OK;
+    if (!needs_digest(st)) return QP_OK;
     qp_state named = *st;
     int64_t *rows, n = 0;
     qp_digest *d;
@@ -128,7 +137,6 @@ static qp_status judge(qp_case_sink *s, const qp_state *st, qp_arena *a, qp_tall
 }
 
 typedef struct piece {
-    qp_arena *arena;
     qp_tally tally;
     qp_coverage coverage;
     qp_status status;
@@ -153,9 +161,9 @@ static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank 
         part.row_ids = rows + begin;
         part.n_rows_held = left < rows_each ? left : rows_each;
         part.data = (const char *)st->data + (size_t)begin * pitch;
-        p->arena = qp_arena_new();
-        p->status = p->arena != NULL ? judge(s, &part, p->arena, &p->tally, &p->coverage, &p->err) : QP_NOMEM;
-        qp_arena_free(p->arena);
+        if (slot->pool[i] == NULL) slot->pool[i] = qp_arena_new();
+        p->status = slot->pool[i] != NULL ? judge(s, &part, slot->pool[i], &p->tally, &p->coverage, &p->err) : QP_NOMEM;
+        if (slot->pool[i] != NULL) qp_arena_reset(slot->pool[i]);
     }
     for (int i = 0; i < n; i++) {
         if (pieces[i].status != QP_OK && status == QP_OK) {
@@ -169,8 +177,10 @@ static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank 
 }
 
 static qp_status judge_state(qp_case_sink *s, const qp_state *st, qp_sink_rank *slot, qp_err *err) {
-    int64_t rows_each = st->cols > 0 && st->cols < PIECE_ELEMS ? PIECE_ELEMS / st->cols : 1;
-    int n = (int)((st->n_rows_held + rows_each - 1) / rows_each);
+    int64_t n_elems = st->n_rows_held * st->cols, most = n_elems / PIECE_ELEMS;
+    if (most > QP_MAX_PIECES) most = QP_MAX_PIECES;
+    int64_t rows_each = most > 1 ? (st->n_rows_held + most - 1) / most : st->n_rows_held;
+    int n = rows_each > 0 ? (int)((st->n_rows_held + rows_each - 1) / rows_each) : 0;
     if (s->alone && st->data != NULL && n > 1 && st->rows > 1) return judge_pieces(s, st, slot, rows_each, n, err);
     qp_coverage *cov = (unsigned)st->format < QP_FORMAT_COUNT ? &slot->coverage[st->format] : NULL;
     return judge(s, st, slot->scratch, &slot->tally, cov, err);

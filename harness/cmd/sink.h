@@ -9,9 +9,12 @@
 #include "oracle/oracle.h"
 #include "pipeline/pipeline.h"
 
+enum { QP_MAX_PIECES = 8 }; // of one state that OpenMP threads judge
+
 typedef struct qp_sink_rank {
     qp_arena *keep;    // digests, groups, notes
     qp_arena *scratch; // emptied after every state
+    qp_arena *pool[QP_MAX_PIECES]; // the same for pieces
     qp_tally tally;
     qp_coverage coverage[QP_FORMAT_COUNT];
     qp_digest *digests;

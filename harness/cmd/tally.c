@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { PIECE_BYTES = 1 << 18 };
+enum { PIECE_BYTES = 1 << 18, MAX_PIECES = 16 };
 
 qp_status qp_tally_new(qp_arena *a, const char *off, qp_tally *out, qp_err *err) {
     *out = (qp_tally){.off = off};
@@ -42,8 +42,10 @@ void qp_tally_state(qp_tally *t, const qp_compare *c) {
 qp_status qp_tally_state_parallel(qp_tally *t, const qp_compare *c, qp_err *err) {
     const qp_state *st = c->got;
     size_t pitch = (size_t)st->cols * qp_dtype_bytes(st->dtype);
-    int64_t piece = pitch > 0 && pitch < PIECE_BYTES ? (int64_t)(PIECE_BYTES / pitch) : 1;
-    int n = (int)((st->n_rows_held + piece - 1) / piece);
+    int64_t most = (int64_t)(pitch * (size_t)st->n_rows_held / PIECE_BYTES);
+    if (most > MAX_PIECES) most = MAX_PIECES;
+    int64_t piece = most > 1 ? (st->n_rows_held + most - 1) / most : st->n_rows_held;
+    int n = piece > 0 ? (int)((st->n_rows_held + piece - 1) / piece) : 0;
     if (st->data == NULL || c->want == NULL || n < 2) {
         qp_tally_state(t, c);
         return QP_OK;

@@ -21,6 +21,7 @@ qp_status qp_trace_add(qp_trace *t, const qp_collective *k, uint32_t group_id, q
     snprintf(e->dtype, sizeof e->dtype, "%s", k->dtype);
     e->count = k->count;
     e->group_id = group_id;
+    if (k->op == QP_EX_GATHER && strcmp(k->dtype, "flag") == 0) memcpy(&e->flag, k->in, sizeof e->flag);
     t->n++;
     return QP_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One arena per case: a pointer lives as long as its arena, nobody frees anything else. Grows in chunks; zeroed memory.
+// One arena per case: a pointer lives as long as its arena, nobody frees anything else. Grows in chunks;
+// zeroed memory.
 #ifndef CORE_ARENA_H
 #define CORE_ARENA_H
 

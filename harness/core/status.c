@@ -41,7 +41,8 @@ void qp_err_clear(qp_err *err) {
 }
 
 const char *qp_status_name(qp_status code) {
-    static const char *const names[QP_STATUS_COUNT] = {
-        "ok", "usage", "refused", "corrupt", "io", "no-memory", "unavailable", "timeout", "collective", "peer", "broken"};
+    static const char *const names[QP_STATUS_COUNT] = {"ok",         "usage",     "refused",     "corrupt",
+                                                       "io",         "no-memory", "unavailable", "timeout",
+                                                       "collective", "peer",      "broken"};
     return (unsigned)code < QP_STATUS_COUNT ? names[code] : "?";
 }

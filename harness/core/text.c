@@ -105,19 +105,22 @@ static int smaller(int a, int b) {
     return a < b ? a : b;
 }
 
+// Optimal string alignment: a swap of two neighbours counts as one edit, since that is how words are
+// mistyped.
 int qp_edit_distance(const char *a, const char *b) {
-    int row[MAX_WORD + 1], na = (int)strnlen(a, MAX_WORD), nb = (int)strnlen(b, MAX_WORD);
-    for (int j = 0; j <= nb; j++) row[j] = j;
+    int rows[3][MAX_WORD + 1], na = (int)strnlen(a, MAX_WORD), nb = (int)strnlen(b, MAX_WORD);
+    for (int j = 0; j <= nb; j++) rows[0][j] = j;
     for (int i = 1; i <= na; i++) {
-        int diagonal = row[0];
-        row[0] = i;
+        int *now = rows[i % 3];
+        const int *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        now[0] = i;
         for (int j = 1; j <= nb; j++) {
-            int replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = smaller(replaced, 1 + smaller(row[j], row[j - 1]));
+            now[j] = smaller(last[j - 1] + (a[i - 1] != b[j - 1]), 1 + smaller(last[j], now[j - 1]));
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) now[j] = smaller(now[j], before[j - 2] + 1);
         }
     }
-    return row[nb];
+    return rows[na % 3][nb];
 }
 
 const char *qp_nearest(const char *word, const char *const *candidates, int n) {

@@ -7,14 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 256 };
+enum { ALIGN = 256, HUGE_PAGE = 2 << 20 };
 
 static qp_status take(qp_device *d, size_t n_bytes, void **out, qp_err *err) {
-    if (n_bytes > SIZE_MAX - ALIGN) QP_FAIL(QP_NOMEM, "%s: a request of %zu bytes", d->name, n_bytes);
-    size_t need = (n_bytes + ALIGN) / ALIGN * ALIGN; // never 0
-    *out = aligned_alloc(ALIGN, need);
+    if (n_bytes > SIZE_MAX - HUGE_PAGE) QP_FAIL(QP_NOMEM, "%s: a request of %zu bytes", d->name, n_bytes);
+    // Large buffers live for one launch: without huge pages most of a guarded run is page faults.
+    bool large = n_bytes >= 2 * (size_t)HUGE_PAGE;
+    size_t align = large ? HUGE_PAGE : ALIGN, need = n_bytes / align * align + align; // never 0
+    *out = aligned_alloc(align, need);
     if (*out == NULL) QP_FAIL(QP_NOMEM, "%s: no memory for %zu bytes", d->name, n_bytes);
+    if (large) (void)madvise(*out, need, MADV_HUGEPAGE); // only a wish
     return QP_OK;
 }
 

@@ -30,7 +30,8 @@ static bool without_device(const qp_run_totals *t) {
     return t->n_device_skips > 0;
 }
 
-// A tier without a minimum still wants one judged case. Only verdicts about the subject count as judged, skips do not.
+// A tier without a minimum still wants one judged case. Only verdicts about the subject count as judged,
+// skips do not.
 static bool too_little(const qp_run_totals *t) {
     int judged = t->n_pass + t->n_suspect + t->n_fail;
     return t->n_selected == 0 || judged < (t->min_judged > 0 ? t->min_judged : 1);
@@ -47,9 +48,15 @@ int qp_exit_code(const qp_run_totals *t, const char **name) {
         const char *name;
         bool (*matches)(const qp_run_totals *t);
     } rows[] = {
-        {99, "broken", broken}, {5, "crashed", crashed}, {1, "failed", failed},
-        {2, "usage", misused},  {3, "slower", slower},   {4, "suspect", suspect},
-        {77, "no-device", without_device}, {6, "nothing-judged", too_little}, {0, "green", always},
+        {99, "broken", broken},
+        {5, "crashed", crashed},
+        {1, "failed", failed},
+        {2, "usage", misused},
+        {3, "slower", slower},
+        {4, "suspect", suspect},
+        {77, "no-device", without_device},
+        {6, "nothing-judged", too_little},
+        {0, "green", always},
     };
     int i = 0;
     while (!rows[i].matches(t)) i++;

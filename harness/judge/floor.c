@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coverage floors: what the data of a whole run must have reached in one format and dtype before "no difference" means anything.
-// The floors are what max calibration can reach, with the reason beside every decision that it cannot.
+// Coverage floors: what the data of a whole run must have reached in one format and dtype before "no
+// difference" means anything. The floors are what max calibration can reach, with the reason beside every
+// decision that it cannot.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -22,8 +23,8 @@ static bool has(const uint64_t set[4], int i) {
     return set[i / 64] >> i % 64 & 1;
 }
 
-// INT8: -127..127 as bytes. Not -128: |x| <= amax, so x * fl(127/amax) is at most an ulp above 127 and rounds to it; for the
-// same reason saturation is not demanded. There are no subnormals among integers.
+// INT8: -127..127 as bytes. Not -128: |x| <= amax, so x * fl(127/amax) is at most an ulp above 127 and rounds
+// to it; for the same reason saturation is not demanded. There are no subnormals among integers.
 static floors floors_int8(void) {
     floors f = {0};
     set_range(f.codes, 0x00, 0x7f);
@@ -31,8 +32,8 @@ static floors floors_int8(void) {
     return f;
 }
 
-// E4M3: the 254 codes that are numbers, both zeros among them. Saturation is not demanded: x * fl(448/amax) is at most an ulp
-// above 448, whether it gets there depends on amax.
+// E4M3: the 254 codes that are numbers, both zeros among them. Saturation is not demanded: x * fl(448/amax)
+// is at most an ulp above 448, whether it gets there depends on amax.
 static floors floors_e4m3(void) {
     floors f = {.subnormal = true};
     set_range(f.codes, 0x00, 0x7e);
@@ -40,8 +41,9 @@ static floors floors_e4m3(void) {
     return f;
 }
 
-// E2M1: all nibbles; 8 is a negative value that rounds to zero. Scale bytes 01 up to what the largest block gets: 448 (7e), or
-// 256 (78) with normaliser 256. Byte 00 is left out (pack lifts it). Saturation happens when the block scale rounds down.
+// E2M1: all nibbles; 8 is a negative value that rounds to zero. Scale bytes 01 up to what the largest block
+// gets: 448 (7e), or 256 (78) with normaliser 256. Byte 00 is left out (pack lifts it). Saturation happens
+// when the block scale rounds down.
 static floors floors_nvfp4(qp_format format) {
     floors f = {.saturation = true, .subnormal = true, .scale_tie = true};
     set_range(f.codes, 0, 15);
@@ -84,13 +86,13 @@ const char *qp_floor_missed(qp_format f, qp_dtype dtype, const qp_coverage *c, c
         {c->n_inf == 0, "an Inf input"},
     };
     if (code >= 0) {
-        snprintf(buf, n, "%s %s: %d element codes never reached, the first is %02x", row->name, qp_dtype_name(dtype),
-                 n_lacking(want.codes, c->codes), (unsigned)code);
+        snprintf(buf, n, "%s %s: %d element codes never reached, the first is %02x", row->name,
+                 qp_dtype_name(dtype), n_lacking(want.codes, c->codes), (unsigned)code);
         return buf;
     }
     if (scale >= 0) {
-        snprintf(buf, n, "%s %s: %d scale bytes never reached, the first is %02x", row->name, qp_dtype_name(dtype),
-                 n_lacking(want.scale_bytes, c->scale_bytes), (unsigned)scale);
+        snprintf(buf, n, "%s %s: %d scale bytes never reached, the first is %02x", row->name,
+                 qp_dtype_name(dtype), n_lacking(want.scale_bytes, c->scale_bytes), (unsigned)scale);
         return buf;
     }
     for (int i = 0; i < QP_COUNT(events); i++)

@@ -69,13 +69,21 @@ void qp_totals_add(qp_run_totals *t, const qp_case_result *r) {
         return;
     }
     switch (v) {
-    case QP_PASS: t->n_pass++; break;
+    case QP_PASS:
+        t->n_pass++;
+        break;
     case QP_SKIP:
         t->n_skip++;
         t->n_device_skips += r->named_device_skip;
         break;
-    case QP_SUSPECT: t->n_suspect++; break;
-    case QP_FAILED: t->n_fail++; break;
-    default: t->n_broken++; break;
+    case QP_SUSPECT:
+        t->n_suspect++;
+        break;
+    case QP_FAILED:
+        t->n_fail++;
+        break;
+    default:
+        t->n_broken++;
+        break;
     }
 }

@@ -2,6 +2,7 @@
 // Recipes: which quantizers of a model get which format. Ordered entries, the later one wins; an entry's cfg
 // replaces all attributes, an enable-only entry keeps them (pipeline spec A.1). The file format:
 // cases/recipes/README.md.
+#include <stdio.h>
 #include <string.h>
 
 #include "core/text.h"
@@ -172,11 +173,8 @@ void qp_recipe_resolve(const qp_recipe *r, const char *fqn, const char *quantize
     char full[MAX_NAME], name[MAX_NAME];
     qp_qconfig now = off;
     *out = off;
-    size_t n_fqn = strlen(fqn), n_quantizer = strlen(quantizer);
-    if (n_fqn + n_quantizer + 2 > MAX_NAME) return;
-    memcpy(full, fqn, n_fqn);
-    full[n_fqn] = '.';
-    memcpy(full + n_fqn + 1, quantizer, n_quantizer + 1);
+    int n = snprintf(full, sizeof full, "%s.%s", fqn, quantizer);
+    if (n < 0 || n >= MAX_NAME) return;
     normalize(full, name);
     for (int i = 0; i < r->n_entries; i++) {
         const qp_recipe_entry *e = &r->entries[i];

@@ -157,7 +157,7 @@ static qp_status check_mapping(place *p, const yaml_node_t *node, const cyaml_sc
                 qp_yaml_what(node, buf));
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
          pair++) {
-        const cyaml_schema_field_t *field;
+        const cyaml_schema_field_t *field = schema->mapping.fields;
         QP_TRY(check_key(p, node, pair, schema->mapping.fields, &field, err));
         const yaml_node_t *value = yaml_document_get_node(&p->y->doc, pair->value);
         QP_TRY(check_step(p, value, &field->value, field->key, 0, err));

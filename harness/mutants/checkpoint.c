@@ -39,11 +39,28 @@ static qp_status key_local(const qp_rank *r, const qp_quantizer *q, const char *
 
 void mut_key_local_expert(qp_stage_table *t) { t->checkpoint_key = key_local; }
 
-// E-63: the global number is made from the local one by the wrong rule; the same layout finds its own again, another one does not.
+// E-63: experts are numbered round robin over the expert ranks at save and at load; the same layout finds its own again, a layout
+// with another EP degree gets other experts' state.
 static qp_status key_round_robin(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a, const char **key,
                                  qp_err *err) {
     if (q->module->expert < 0) return qp_checkpoint_key(r, q, field, a, key, err);
-    return key_with_expert(q, q->slice.local_expert * r->layout.ep + r->at.ep_rank, field, a, key, err);
+    const int n_local = q->module->n_experts / r->layout.ep;
+    return key_with_expert(q, q->module->expert % n_local * r->layout.ep + q->module->expert / n_local, field, a, key, err);
 }
 
 void mut_key_round_robin(qp_stage_table *t) { t->checkpoint_key = key_round_robin; }
+
+// E-85: after the load, a restore hook computes the global amax again from what this rank holds; the next save writes that.
+static qp_status recompute_global(qp_rank *r, qp_err *err) {
+    (void)err;
+    for (int i = 0; i < r->n_q; i++) {
+        qp_quantizer *q = &r->q[i];
+        if (q->promoted) q->global_amax = qp_image_max(q->weight_amax.images, q->weight_amax.rows * q->weight_amax.cols);
+    }
+    return QP_OK;
+}
+
+void mut_global_recomputed(qp_stage_table *t) {
+    const qp_step step = {"load", "recompute_global", recompute_global, QP_PHASE_OTHER};
+    qp_stage_insert_after(t, "show_load", step);
+}

@@ -8,6 +8,7 @@
 // shard.c
 void mut_names_unnormalized(qp_stage_table *t);
 void mut_segments_contiguous(qp_stage_table *t);
+void mut_blocks_cut(qp_stage_table *t);
 // calibrate.c
 void mut_calibrator_keeps_max(qp_stage_table *t);
 void mut_dead_expert_per_half(qp_stage_table *t);
@@ -35,5 +36,6 @@ void mut_amax_element_0(qp_stage_table *t);
 void mut_load_not_narrowed(qp_stage_table *t);
 void mut_key_local_expert(qp_stage_table *t);
 void mut_key_round_robin(qp_stage_table *t);
+void mut_global_recomputed(qp_stage_table *t);
 
 #endif

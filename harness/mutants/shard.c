@@ -41,3 +41,14 @@ static qp_status segments_contiguous(qp_rank *r, qp_err *err) {
 }
 
 void mut_segments_contiguous(qp_stage_table *t) { qp_stage_replace(t, "take_slices", segments_contiguous); }
+
+// Shapes spec 1.5, case 1: nobody asks whether the column shard is a whole number of blocks.
+static qp_status any_columns(const qp_layout *l, const qp_model *m, const qp_recipe *r, qp_refusal *why, int *which, qp_err *err) {
+    const qp_status s = qp_layout_check(l, m, r, why, which, err);
+    if (s != QP_REFUSED || *why != QP_REFUSE_BLOCK) return s;
+    qp_err_clear(err);
+    *why = QP_REFUSE_NONE;
+    return QP_OK;
+}
+
+void mut_blocks_cut(qp_stage_table *t) { t->check_layout = any_columns; }

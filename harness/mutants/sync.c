@@ -51,15 +51,15 @@ void mut_weight_over_ep(qp_stage_table *t) { qp_stage_replace(t, "sync_amax_ep",
 // E-65, E-73: what the data parallel ranks saw is not brought together.
 void mut_input_without_dp(qp_stage_table *t) { qp_stage_replace(t, "sync_amax_dp", nothing); }
 
-// E-07: a failed all-reduce is a warning; this rank goes on with the value it had.
-static qp_status warn_and_go_on(qp_rank *r, qp_err *err) {
-    if (qp_step_sync_amax_tp(r, err) != QP_OK) qp_err_clear(err);
+// E-07: a failed all-reduce is a warning; the rank goes on with the value it had.
+static qp_status warn_and_go_on(qp_rank *r, qp_rank_group *g, qp_err *err) {
+    if (qp_sync_group_tp(r, g, err) != QP_OK) qp_err_clear(err);
     return QP_OK;
 }
 
 void mut_failure_swallowed(qp_stage_table *t) {
-    qp_stage_replace(t, "sync_amax_tp", warn_and_go_on);
-    t->inject_step = "sync_amax_tp";
+    t->sync_group_tp = warn_and_go_on;
+    t->inject_step = "sync_groups";
     t->inject = QP_IO;
 }
 

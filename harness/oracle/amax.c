@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What weight_quantizer._amax holds on a rank: its own values before the sync, those of the full reduction set after it.
+// What weight_quantizer._amax holds on a rank: its own values before the sync, those of the full reduction
+// set after it.
 #include <stdlib.h>
 
 #include "oracle/truth.h"
@@ -17,7 +18,8 @@ void view_amax_shape(const view *v, int64_t *rows, int64_t *cols) {
 
 enum { CHUNK_ELEMS = 1 << 20 };
 
-// max |w| over the rank's own shard. Whole rows are known; where columns are split, every row is held and is made again.
+// max |w| over the rank's own shard. Whole rows are known; where columns are split, every row is held and is
+// made again.
 static qp_status own_tensor_amax(const view *v, uint32_t *image, qp_err *err) {
     const qp_module *m = v->t->module;
     *image = 0;
@@ -54,13 +56,16 @@ out:
 }
 
 static void block_amax(const view *v, uint32_t *images) {
-    int64_t full = oracle_blocks(v->t->module->in), nb = oracle_blocks(v->cols), block0 = v->col0 / ORACLE_BLOCK;
+    int64_t full = oracle_blocks(v->t->module->in), nb = oracle_blocks(v->cols),
+            block0 = v->col0 / ORACLE_BLOCK;
     for (int64_t r = 0; r < v->n_held; r++)
         for (int64_t b = 0; b < nb; b++)
-            images[r * nb + b] = ref_load_f32(v->t->dtype, v->t->block_amax, v->global_row[r] * full + block0 + b);
+            images[r * nb + b] =
+                ref_load_f32(v->t->dtype, v->t->block_amax, v->global_row[r] * full + block0 + b);
 }
 
-qp_status view_amax(const view *v, bool local, qp_arena *a, uint32_t **images, int64_t *rows, int64_t *cols, qp_err *err) {
+qp_status view_amax(const view *v, bool local, qp_arena *a, uint32_t **images, int64_t *rows, int64_t *cols,
+                    qp_err *err) {
     const module_truth *t = v->t;
     view_amax_shape(v, rows, cols);
     if (!is_scalar(t)) *rows = v->n_held;
@@ -75,7 +80,8 @@ qp_status view_amax(const view *v, bool local, qp_arena *a, uint32_t **images, i
         return QP_OK;
     }
     if (qp_format_get(t->weight.format)->grain != QP_GRAIN_AXIS0)
-        QP_FAIL(QP_BROKEN, "the oracle has no amax for format %s (%s)", qp_format_get(t->weight.format)->name, t->module->fqn);
+        QP_FAIL(QP_BROKEN, "the oracle has no amax for format %s (%s)", qp_format_get(t->weight.format)->name,
+                t->module->fqn);
     if (local && v->cols != t->module->in) return own_row_amax(v, *images, err);
     for (int64_t r = 0; r < v->n_held; r++) (*images)[r] = t->row_amax[v->global_row[r]];
     return QP_OK;

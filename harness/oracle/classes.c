@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pack against fake-quant, block by block (I12): the class of the two scales by the reference, and two identities on the subject's
-// own values: dequant(pack) is fake-quant with pack's scale, and is fake-quant itself where the scales are the same.
+// Pack against fake-quant, block by block (I12): the class of the two scales by the reference, and two
+// identities on the subject's own values: dequant(pack) is fake-quant with pack's scale, and is fake-quant
+// itself where the scales are the same.
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ static void count(const view *v, const buffers *b, int64_t *counts) {
     for (int64_t i = 0; i < v->n_held * nb; i++) {
         if (b->amax[i] > 0x7f800000u) continue; // a NaN: which sign it gets is no promise of either path
         int64_t col = i % nb * ORACLE_BLOCK, left = v->cols - col;
-        size_t at = (size_t)(i / nb * v->cols + col) * size, n = (size_t)(left < ORACLE_BLOCK ? left : ORACLE_BLOCK) * size;
+        size_t at = (size_t)(i / nb * v->cols + col) * size,
+               n = (size_t)(left < ORACLE_BLOCK ? left : ORACLE_BLOCK) * size;
         bool explained = memcmp(dequant + at, b->given + at, n) == 0 &&
                          (b->classes[i] != REF_SCALE_SAME || memcmp(dequant + at, b->fake + at, n) == 0);
         counts[explained ? b->classes[i] : REF_SCALE_UNEXPLAINED]++;
@@ -44,9 +46,14 @@ static qp_status fill(const view *v, qp_arena *a, int64_t *counts, qp_err *err) 
     QP_TRY(view_spec(v, a, &s, err));
     size_t n_bytes = (size_t)(v->n_held * v->cols) * qp_dtype_bytes(v->t->dtype) + 1;
     size_t n_blocks = (size_t)(v->n_held * oracle_blocks(v->cols)) + 1;
-    buffers b = {malloc(n_bytes), malloc(n_bytes), malloc(n_bytes), malloc(n_blocks * sizeof *b.amax),
-                 malloc(n_blocks * sizeof *b.pack_scale), malloc(n_blocks * sizeof *b.classes)};
-    if (b.x == NULL || b.fake == NULL || b.given == NULL || b.amax == NULL || b.pack_scale == NULL || b.classes == NULL)
+    buffers b = {malloc(n_bytes),
+                 malloc(n_bytes),
+                 malloc(n_bytes),
+                 malloc(n_blocks * sizeof *b.amax),
+                 malloc(n_blocks * sizeof *b.pack_scale),
+                 malloc(n_blocks * sizeof *b.classes)};
+    if (b.x == NULL || b.fake == NULL || b.given == NULL || b.amax == NULL || b.pack_scale == NULL ||
+        b.classes == NULL)
         QP_FAIL_GOTO(status, out, QP_NOMEM, "out of memory for the blocks of %s", v->t->module->fqn);
     QP_TRY_GOTO(status, view_weight(v, b.x, err), out);
     classify(v, &s, &b);
@@ -61,7 +68,8 @@ out:
     return status;
 }
 
-qp_status qp_oracle_pack_classes(qp_oracle *o, const qp_state *dequant, qp_arena *a, qp_state *out, qp_err *err) {
+qp_status qp_oracle_pack_classes(qp_oracle *o, const qp_state *dequant, qp_arena *a, qp_state *out,
+                                 qp_err *err) {
     int64_t *counts;
     QP_TRY(QP_NEW(a, counts, REF_SCALE_CLASS_COUNT));
     *out = *dequant;

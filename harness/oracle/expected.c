@@ -12,8 +12,8 @@ static bool among(const char *stage, const char *const *stages, int n) {
 
 typedef enum need { NEED_WEIGHT, NEED_STATIC, NEED_NVFP4, NEED_INPUT } need;
 
-// A field is expected where the module needs it, at these stages. Packed tensors are not part of what a load must give back:
-// with rows=N only some rows are packed at all.
+// A field is expected where the module needs it, at these stages. Packed tensors are not part of what a load
+// must give back: with rows=N only some rows are packed at all.
 static const struct {
     const char *field;
     need need;
@@ -31,8 +31,8 @@ static const struct {
     {"dequant", NEED_NVFP4, {"pack"}},
 };
 
-static qp_status is_needed(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank, const char *stage, need n,
-                           bool *needed, qp_err *err) {
+static qp_status is_needed(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank,
+                           const char *stage, need n, bool *needed, qp_err *err) {
     uint32_t unused;
     *needed = n == NEED_WEIGHT   ? t->weight.enabled
               : n == NEED_STATIC ? oracle_has_block_amax(&t->weight)
@@ -42,7 +42,8 @@ static qp_status is_needed(const qp_oracle *o, const module_truth *t, const qp_l
 }
 
 qp_status qp_oracle_expected(qp_oracle *o, const qp_layout *l, int rank, const char *stage,
-                             void (*visit)(void *user, const char *fqn, const char *field), void *user, qp_err *err) {
+                             void (*visit)(void *user, const char *fqn, const char *field), void *user,
+                             qp_err *err) {
     for (int i = 0; i < o->n; i++) {
         const module_truth *t = &o->mods[i];
         if (!t->module->quantizable || !ref_holds(t->module, l, rank)) continue;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The global amax of a static weight on one rank, and the shared groups as that rank holds them, under both sync policies.
-// invariant: over the full weights of all members, whatever the layout. modelopt-0.47 (pipeline spec A.3): an ungrouped weight
-// keeps the maximum of its own shard; groups are formed per rank, and those of routed experts are merged over EP slot by slot.
+// The global amax of a static weight on one rank, and the shared groups as that rank holds them, under both
+// sync policies. invariant: over the full weights of all members, whatever the layout. modelopt-0.47
+// (pipeline spec A.3): an ungrouped weight keeps the maximum of its own shard; groups are formed per rank,
+// and those of routed experts are merged over EP slot by slot.
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@ typedef struct rank_groups {
     int n;
 } rank_groups;
 
-static qp_status group_rank(const qp_oracle *o, const qp_layout *l, int rank, qp_arena *a, rank_groups *out, qp_err *err) {
+static qp_status group_rank(const qp_oracle *o, const qp_layout *l, int rank, qp_arena *a, rank_groups *out,
+                            qp_err *err) {
     qp_module *mods;
     bool *enabled;
     qp_pattern_hit *hits;
@@ -81,7 +83,8 @@ static int first_of_slot(const qp_oracle *o, const rank_groups *g, int slot) {
     return -1;
 }
 
-// A rank of the same pipeline stage that is ep_rank 'ep'; its other coordinates do not matter for what it holds.
+// A rank of the same pipeline stage that is ep_rank 'ep'; its other coordinates do not matter for what it
+// holds.
 static int rank_of_ep(const qp_layout *l, int ep) {
     int n = l->dp * l->cp * l->tp;
     for (int r = 0; r < n; r++)
@@ -89,8 +92,8 @@ static int rank_of_ep(const qp_layout *l, int ep) {
     return 0;
 }
 
-static qp_status group_amax_047(const qp_oracle *o, const qp_layout *l, const rank_groups *mine, int first, qp_arena *a,
-                                uint32_t *image, qp_err *err) {
+static qp_status group_amax_047(const qp_oracle *o, const qp_layout *l, const rank_groups *mine, int first,
+                                qp_arena *a, uint32_t *image, qp_err *err) {
     *image = members_amax(o, mine, first);
     if (!is_routed(o, mine, first)) return QP_OK;
     int slot = slot_of(o, mine, first);
@@ -103,8 +106,8 @@ static qp_status group_amax_047(const qp_oracle *o, const qp_layout *l, const ra
     return QP_OK;
 }
 
-qp_status oracle_global_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank, uint32_t *image,
-                             qp_err *err) {
+qp_status oracle_global_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank,
+                             uint32_t *image, qp_err *err) {
     *image = t->group_amax;
     if (o->spec.sync == QP_SYNC_INVARIANT) return QP_OK;
     if (t->group < 0) {
@@ -129,7 +132,8 @@ out:
     return status;
 }
 
-// ---- groups as evidence --------------------------------------------------------------------------------------------------
+// ---- groups as evidence
+// --------------------------------------------------------------------------------------------------
 
 static bool is_number(const char *begin, const char *end) {
     for (const char *c = begin; c < end; c++)
@@ -142,16 +146,18 @@ static const char *component_end(const char *s) {
     return s;
 }
 
-// Lowest common ancestor of the members' names by whole components; a list (whose child is a bare number) is no parent.
-static qp_status find_parent(const qp_group_ev *g, qp_arena *a, const char **out, qp_err *err) {
-    const char *first = g->members[0];
+// Lowest common ancestor of the members' names by whole components; a list (whose child is a bare number) is
+// no parent.
+static qp_status find_parent(const char *const *names, int n_names, qp_arena *a, const char **out,
+                             qp_err *err) {
+    const char *first = names[0];
     size_t length = 0, begin = 0; // of the ancestor so far; of the component looked at
     for (;;) {
         const char *end = component_end(first + begin);
         if (*end == 0) break; // the member itself
         size_t n = (size_t)(end - first) + 1;
         bool shared = true;
-        for (int i = 1; i < g->n_members; i++) shared = shared && strncmp(first, g->members[i], n) == 0;
+        for (int i = 1; i < n_names; i++) shared = shared && strncmp(first, names[i], n) == 0;
         if (!shared) break;
         length = n - 1;
         begin = n;
@@ -163,17 +169,28 @@ static qp_status find_parent(const qp_group_ev *g, qp_arena *a, const char **out
     return qp_arena_printf(a, out, err, "%.*s", (int)length, first);
 }
 
+// Under modelopt-0.47 a rank knows its experts by their local number only, and so the parent of a group.
+static qp_status rank_name(const qp_oracle *o, const qp_module *m, const qp_layout *l, qp_arena *a,
+                           const char **out, qp_err *err) {
+    const char *star = strchr(m->projection, '*');
+    *out = m->fqn;
+    if (o->spec.sync == QP_SYNC_INVARIANT || m->expert < 0 || star == NULL) return QP_OK;
+    return qp_arena_printf(a, out, err, "%.*s%d%s", (int)(star - m->projection), m->projection,
+                           m->expert % (m->n_experts / l->ep), star + 1);
+}
+
 static int compare_groups(const void *pa, const void *pb) {
     const qp_group_ev *a = pa, *b = pb;
     int c = strcmp(a->parent, b->parent);
     return c != 0 ? c : strcmp(a->members[0], b->members[0]);
 }
 
-static qp_status describe(const qp_oracle *o, const qp_layout *l, const rank_groups *g, int first, int rank, qp_arena *a,
-                          qp_group_ev *out, qp_err *err) {
-    const char **names;
+static qp_status describe(const qp_oracle *o, const qp_layout *l, const rank_groups *g, int first, int rank,
+                          qp_arena *a, qp_group_ev *out, qp_err *err) {
+    const char **names, **local_names;
     uint32_t *values;
     QP_TRY(QP_NEW(a, names, g->n));
+    QP_TRY(QP_NEW(a, local_names, g->n));
     QP_TRY(QP_NEW(a, values, g->n));
     *out = (qp_group_ev){.rank = rank, .members = names, .member_global_amax = values};
     const module_truth *t = &o->mods[g->modules[first]];
@@ -181,13 +198,16 @@ static qp_status describe(const qp_oracle *o, const qp_layout *l, const rank_gro
     if (out->has_global) QP_TRY(oracle_global_amax(o, t, l, rank, &out->global_amax, err));
     for (int p = first; p < g->n; p++) {
         if (g->group_of[p] != first) continue;
+        const qp_module *m = o->mods[g->modules[p]].module;
+        QP_TRY(rank_name(o, m, l, a, &local_names[out->n_members], err));
         values[out->n_members] = out->global_amax;
-        names[out->n_members++] = o->mods[g->modules[p]].module->fqn;
+        names[out->n_members++] = m->fqn;
     }
-    return find_parent(out, a, &out->parent, err);
+    return find_parent(local_names, out->n_members, a, &out->parent, err);
 }
 
-qp_status qp_oracle_groups(qp_oracle *o, const qp_layout *l, int rank, qp_arena *a, qp_group_ev **out, int *n_out, qp_err *err) {
+qp_status qp_oracle_groups(qp_oracle *o, const qp_layout *l, int rank, qp_arena *a, qp_group_ev **out,
+                           int *n_out, qp_err *err) {
     rank_groups mine;
     *n_out = 0;
     QP_TRY(group_rank(o, l, rank, a, &mine, err));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The oracle's life: what the recipe decides for every module, then the unsharded truth, once for many layouts.
+// The oracle's life: what the recipe decides for every module, then the unsharded truth, once for many
+// layouts.
 #include <stdlib.h>
 #include <string.h>
 

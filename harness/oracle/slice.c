@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of a full tensor that a state is about: held rows and local columns, found through ref_global_row and ref_global_col.
+// The part of a full tensor that a state is about: held rows and local columns, found through ref_global_row
+// and ref_global_col.
 #include <inttypes.h>
 #include <string.h>
 
 #include "oracle/truth.h"
 
-qp_status view_make(const qp_oracle *o, const module_truth *t, const qp_state *st, qp_arena *a, view *out, bool *fits,
-                    qp_err *err) {
+qp_status view_make(const qp_oracle *o, const module_truth *t, const qp_state *st, qp_arena *a, view *out,
+                    bool *fits, qp_err *err) {
     *out = (view){.o = o, .t = t, .st = st};
     ref_local_shape(t->module, st->layout, st->rank, &out->rows, &out->cols);
     out->col0 = out->cols > 0 ? ref_global_col(t->module, st->layout, st->rank, 0) : 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The truth of activations. The input of a module is the generator tensor "<projection>.input" [tokens, in], bf16, gauss sigma 1,
-// seed of the case; all experts of a projection share it and see the tokens that are routed to them. Dense modules see
-// every token; before the sync a data parallel rank sees every dp-th one.
+// The truth of activations. The input of a module is the generator tensor "<projection>.input" [tokens, in],
+// bf16, gauss sigma 1, seed of the case; all experts of a projection share it and see the tokens that are
+// routed to them. Dense modules see every token; before the sync a data parallel rank sees every dp-th one.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +9,16 @@
 #include "oracle/truth.h"
 
 static qp_gen input_generator(const qp_oracle *o) {
-    return (qp_gen){
-        .seed = o->spec.seed, .dist = QP_DIST_GAUSS, .sigma = 1.0, .format = QP_FORMAT_NONE, .peak_index = -1};
+    return (qp_gen){.seed = o->spec.seed,
+                    .dist = QP_DIST_GAUSS,
+                    .sigma = 1.0,
+                    .format = QP_FORMAT_NONE,
+                    .peak_index = -1};
 }
 
 // max |x| of one token over columns col0 .. col0 + n_cols - 1 of the input of m.
-static qp_status token_amax(const qp_oracle *o, const qp_module *m, const char *name, int64_t token, int64_t col0,
-                            int64_t n_cols, uint32_t *image, qp_err *err) {
+static qp_status token_amax(const qp_oracle *o, const qp_module *m, const char *name, int64_t token,
+                            int64_t col0, int64_t n_cols, uint32_t *image, qp_err *err) {
     qp_gen g = input_generator(o);
     void *x = malloc((size_t)n_cols * qp_dtype_bytes(QP_BF16) + 1);
     if (x == NULL) QP_FAIL(QP_NOMEM, "out of memory for an input row of %s", m->fqn);
@@ -27,7 +30,8 @@ static qp_status token_amax(const qp_oracle *o, const qp_module *m, const char *
 
 static const module_truth *same_input(const qp_oracle *o, int i) {
     for (int j = i - 1; j >= 0 && o->mods[j].module->layer == o->mods[i].module->layer; j--)
-        if (o->mods[j].token_amax != NULL && strcmp(o->mods[j].module->projection, o->mods[i].module->projection) == 0)
+        if (o->mods[j].token_amax != NULL &&
+            strcmp(o->mods[j].module->projection, o->mods[i].module->projection) == 0)
             return &o->mods[j];
     return NULL;
 }
@@ -77,8 +81,8 @@ static bool reaches(const qp_oracle *o, const qp_module *m, int expert, int64_t 
 }
 
 // The rank's own tokens and columns.
-static qp_status local_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank, bool *has, uint32_t *image,
-                            qp_err *err) {
+static qp_status local_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank,
+                            bool *has, uint32_t *image, qp_err *err) {
     const qp_module *m = t->module;
     qp_coord at = ref_coord(l, rank);
     int64_t rows, cols;
@@ -97,7 +101,8 @@ static qp_status local_amax(const qp_oracle *o, const module_truth *t, const qp_
 }
 
 // modelopt-0.47: the same slot of every expert rank is merged, whichever experts these are.
-static void slot_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, bool *has, uint32_t *image) {
+static void slot_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, bool *has,
+                      uint32_t *image) {
     const qp_module *m = t->module;
     int per_rank = m->n_experts / l->ep, slot = m->expert % per_rank;
     for (int ep = 0; ep < l->ep; ep++)
@@ -108,8 +113,8 @@ static void slot_amax(const qp_oracle *o, const module_truth *t, const qp_layout
         }
 }
 
-qp_status oracle_input_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank, bool local, bool *has,
-                            uint32_t *image, qp_err *err) {
+qp_status oracle_input_amax(const qp_oracle *o, const module_truth *t, const qp_layout *l, int rank,
+                            bool local, bool *has, uint32_t *image, qp_err *err) {
     *has = false;
     *image = 0;
     if (t->token_amax == NULL) return QP_OK;

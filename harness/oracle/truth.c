@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unsharded truth of weights: every enabled weight is made once, chunk by chunk on all cores, measured by the reference and
-// dropped. What stays is one image per tensor, per row and, where calibrated, per block.
+// The unsharded truth of weights: every enabled weight is made once, chunk by chunk on all cores, measured by
+// the reference and dropped. What stays is one image per tensor, per row and, where calibrated, per block.
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +70,8 @@ static qp_status measure_chunk(qp_oracle *o, const chunk *c, qp_err *err) {
     qp_status status = QP_OK;
     uint32_t *images = malloc(sizeof *images * (size_t)(c->n_rows * oracle_blocks(m->in) + 1));
     void *weight = malloc((size_t)(c->n_rows * m->in) * qp_dtype_bytes(t->dtype) + 1);
-    if (images == NULL || weight == NULL) QP_FAIL_GOTO(status, out, QP_NOMEM, "out of memory for rows of %s", m->fqn);
+    if (images == NULL || weight == NULL)
+        QP_FAIL_GOTO(status, out, QP_NOMEM, "out of memory for rows of %s", m->fqn);
     QP_TRY_GOTO(status, qp_weights_slice(o->spec.weights, m, c->row0, c->n_rows, 0, m->in, weight, err), out);
     measure_rows(t, c, weight, images);
 out:
@@ -105,11 +106,13 @@ qp_status oracle_measure_weights(qp_oracle *o, qp_err *err) {
 }
 
 static qp_status find_hits(qp_oracle *o, qp_err *err) {
-    if (o->spec.recipe->shared != QP_SHARED_LIST) return QP_OK; // the reference knows the default patterns itself
+    if (o->spec.recipe->shared != QP_SHARED_LIST)
+        return QP_OK; // the reference knows the default patterns itself
     const char **names;
     QP_TRY(QP_NEW(o->arena, names, o->n + 1));
     for (int i = 0; i < o->n; i++) names[i] = o->mods[i].module->fqn;
-    return qp_pattern_hits(names, o->n, o->spec.recipe->patterns, o->spec.recipe->n_patterns, o->arena, &o->hits, err);
+    return qp_pattern_hits(names, o->n, o->spec.recipe->patterns, o->spec.recipe->n_patterns, o->arena,
+                           &o->hits, err);
 }
 
 qp_status oracle_measure_groups(qp_oracle *o, qp_err *err) {

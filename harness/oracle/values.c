@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What fake-quant, backward, pack and dequantize must give on the rows and columns that a state holds: the reference on the rank's
-// own slice, with the oracle's amax, never the subject's. Column shards begin at a multiple of the block, so blocks stay whole.
+// What fake-quant, backward, pack and dequantize must give on the rows and columns that a state holds: the
+// reference on the rank's own slice, with the oracle's amax, never the subject's. Column shards begin at a
+// multiple of the block, so blocks stay whole.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,11 @@ qp_status view_spec(const view *v, qp_arena *a, ref_spec *out, qp_err *err) {
 }
 
 static qp_status backward(const view *v, const ref_spec *s, const void *x, void *want, qp_err *err) {
-    qp_gen g = {.seed = v->o->spec.seed, .dist = QP_DIST_GAUSS, .sigma = 1.0, .format = QP_FORMAT_NONE, .peak_index = -1};
+    qp_gen g = {.seed = v->o->spec.seed,
+                .dist = QP_DIST_GAUSS,
+                .sigma = 1.0,
+                .format = QP_FORMAT_NONE,
+                .peak_index = -1};
     void *grad = malloc((size_t)(v->n_held * v->cols) * qp_dtype_bytes(v->t->dtype) + 1);
     if (grad == NULL) QP_FAIL(QP_NOMEM, "out of memory for the gradient of %s", v->t->module->fqn);
     char name[512];
@@ -43,9 +48,11 @@ static qp_status backward(const view *v, const ref_spec *s, const void *x, void 
     return QP_OK;
 }
 
-static qp_status pack(const view *v, const ref_spec *s, const void *x, void *want, qp_coverage *cov, qp_err *err) {
+static qp_status pack(const view *v, const ref_spec *s, const void *x, void *want, qp_coverage *cov,
+                      qp_err *err) {
     qp_status status = QP_OK;
-    size_t n_codes = (size_t)(v->n_held * ((v->cols + 1) / 2)), n_scales = (size_t)(v->n_held * oracle_blocks(v->cols));
+    size_t n_codes = (size_t)(v->n_held * ((v->cols + 1) / 2)),
+           n_scales = (size_t)(v->n_held * oracle_blocks(v->cols));
     bool packed = strcmp(v->st->field, "weight_packed") == 0;
     uint8_t *codes = malloc(n_codes + 1), *scales = malloc(n_scales + 1);
     if (codes == NULL || scales == NULL)
@@ -56,7 +63,8 @@ static qp_status pack(const view *v, const ref_spec *s, const void *x, void *wan
     else if (strcmp(v->st->field, "weight_scale") == 0)
         memcpy(want, scales, n_scales);
     else
-        ref_dequant(QP_ENGINE_IEEE, v->t->dtype, v->n_held, v->cols, codes, scales, ref_weight_scale_2(s), want);
+        ref_dequant(QP_ENGINE_IEEE, v->t->dtype, v->n_held, v->cols, codes, scales, ref_weight_scale_2(s),
+                    want);
 out:
     free(codes);
     free(scales);

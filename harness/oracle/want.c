@@ -19,9 +19,16 @@ typedef enum field_kind {
 } field_kind;
 
 static field_kind field_of(const char *name) {
-    static const char *const names[FIELD_COUNT] = {
-        "weight", "weight_quantizer._amax", "weight_quantizer._global_amax", "input_quantizer._amax", "y", "grad",
-        "weight_packed", "weight_scale", "weight_scale_2", "dequant"};
+    static const char *const names[FIELD_COUNT] = {"weight",
+                                                   "weight_quantizer._amax",
+                                                   "weight_quantizer._global_amax",
+                                                   "input_quantizer._amax",
+                                                   "y",
+                                                   "grad",
+                                                   "weight_packed",
+                                                   "weight_scale",
+                                                   "weight_scale_2",
+                                                   "dequant"};
     int k = 0;
     while (k < FIELD_COUNT && strcmp(names[k], name) != 0) k++;
     return (field_kind)k;
@@ -44,16 +51,26 @@ static qp_status is_due(const view *v, field_kind k, bool *due, qp_err *err) {
     switch (k) {
     case FIELD_WEIGHT:
     case FIELD_Y:
-    case FIELD_GRAD: *due = true; return QP_OK;
-    case FIELD_AMAX: *due = w->enabled; return QP_OK;
-    case FIELD_GLOBAL: *due = oracle_has_block_amax(w) && has_promoted(v->st->stage); return QP_OK;
+    case FIELD_GRAD:
+        *due = true;
+        return QP_OK;
+    case FIELD_AMAX:
+        *due = w->enabled;
+        return QP_OK;
+    case FIELD_GLOBAL:
+        *due = oracle_has_block_amax(w) && has_promoted(v->st->stage);
+        return QP_OK;
     case FIELD_INPUT:
-        return oracle_input_amax(v->o, v->t, v->st->layout, v->st->rank, is_local_stage(v->st->stage), due, &unused, err);
+        return oracle_input_amax(v->o, v->t, v->st->layout, v->st->rank, is_local_stage(v->st->stage), due,
+                                 &unused, err);
     case FIELD_PACKED:
     case FIELD_SCALE:
     case FIELD_SCALE_2:
-    case FIELD_DEQUANT: *due = oracle_is_nvfp4(w); return QP_OK;
-    default: return QP_OK;
+    case FIELD_DEQUANT:
+        *due = oracle_is_nvfp4(w);
+        return QP_OK;
+    default:
+        return QP_OK;
     }
 }
 
@@ -73,10 +90,14 @@ static geometry geometry_of(const view *v, field_kind k) {
         return g;
     case FIELD_GLOBAL:
     case FIELD_INPUT:
-    case FIELD_SCALE_2: return (geometry){1, 1, QP_FP32, true};
-    case FIELD_PACKED: return (geometry){v->rows, (v->cols + 1) / 2, QP_U8, false};
-    case FIELD_SCALE: return (geometry){v->rows, oracle_blocks(v->cols), QP_E4M3, false};
-    default: return g;
+    case FIELD_SCALE_2:
+        return (geometry){1, 1, QP_FP32, true};
+    case FIELD_PACKED:
+        return (geometry){v->rows, (v->cols + 1) / 2, QP_U8, false};
+    case FIELD_SCALE:
+        return (geometry){v->rows, oracle_blocks(v->cols), QP_E4M3, false};
+    default:
+        return g;
     }
 }
 
@@ -99,17 +120,23 @@ static qp_status answer(const view *v, field_kind k, qp_arena *a, void *want, qp
     bool has;
     ref_spec s;
     switch (k) {
-    case FIELD_WEIGHT: return view_weight(v, want, err);
-    case FIELD_AMAX: return answer_amax(v, a, want, err);
-    case FIELD_GLOBAL: QP_TRY(oracle_global_amax(v->o, v->t, v->st->layout, v->st->rank, &image, err)); break;
+    case FIELD_WEIGHT:
+        return view_weight(v, want, err);
+    case FIELD_AMAX:
+        return answer_amax(v, a, want, err);
+    case FIELD_GLOBAL:
+        QP_TRY(oracle_global_amax(v->o, v->t, v->st->layout, v->st->rank, &image, err));
+        break;
     case FIELD_INPUT:
-        QP_TRY(oracle_input_amax(v->o, v->t, v->st->layout, v->st->rank, is_local_stage(v->st->stage), &has, &image, err));
+        QP_TRY(oracle_input_amax(v->o, v->t, v->st->layout, v->st->rank, is_local_stage(v->st->stage), &has,
+                                 &image, err));
         break;
     case FIELD_SCALE_2:
         QP_TRY(view_spec(v, a, &s, err));
         image = ref_weight_scale_2(&s);
         break;
-    default: return view_values(v, a, want, cov, err);
+    default:
+        return view_values(v, a, want, cov, err);
     }
     memcpy(want, &image, sizeof image);
     return QP_OK;
@@ -117,7 +144,8 @@ static qp_status answer(const view *v, field_kind k, qp_arena *a, void *want, qp
 
 enum { NO_STATE_HOLDS_THIS = 0xa5 };
 
-qp_status qp_oracle_want(qp_oracle *o, const qp_state *st, qp_arena *a, void **want, qp_coverage *cov, qp_err *err) {
+qp_status qp_oracle_want(qp_oracle *o, const qp_state *st, qp_arena *a, void **want, qp_coverage *cov,
+                         qp_err *err) {
     *want = NULL;
     const module_truth *t = oracle_find(o, st->fqn);
     field_kind k = field_of(st->field);

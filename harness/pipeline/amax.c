@@ -24,7 +24,7 @@ static uint32_t widen(qp_dtype t, uint32_t m) {
 
 static uint32_t max16(const uint16_t *x, int64_t n) {
     uint16_t m = 0;
-#pragma omp parallel for simd reduction(max : m) if (parallel : n > 1 << 20)
+#pragma omp simd reduction(max : m)
     for (int64_t i = 0; i < n; i++) {
         const uint16_t v = x[i] & 0x7fff;
         m = v > m ? v : m;
@@ -34,7 +34,7 @@ static uint32_t max16(const uint16_t *x, int64_t n) {
 
 static uint32_t max32(const uint32_t *x, int64_t n) {
     uint32_t m = 0;
-#pragma omp parallel for simd reduction(max : m) if (parallel : n > 1 << 20)
+#pragma omp simd reduction(max : m)
     for (int64_t i = 0; i < n; i++) {
         const uint32_t v = x[i] & 0x7fffffff;
         m = v > m ? v : m;
@@ -82,21 +82,44 @@ static void lift(uint32_t *image, uint32_t v) {
     if (v > *image) *image = v;
 }
 
-void qp_calibrator_collect(qp_calibrator *c, qp_dtype t, const void *x, int64_t rows, int64_t cols) {
+enum { PARALLEL_ELEMENTS = 1 << 20 }; // below this a thread team costs more than it gives
+
+static uint32_t tensor_max(qp_dtype t, const char *x, int64_t rows, int64_t cols) {
+    const size_t row_bytes = (size_t)cols * qp_dtype_bytes(t);
+    uint32_t m = 0;
+    if (rows * cols < PARALLEL_ELEMENTS) return qp_abs_max(t, x, rows * cols);
+#pragma omp parallel for reduction(max : m)
+    for (int64_t i = 0; i < rows; i++) {
+        const uint32_t one = qp_abs_max(t, x + row_bytes * (size_t)i, cols);
+        m = one > m ? one : m;
+    }
+    return m;
+}
+
+// width: weight columns that share one image.
+static void collect_row(qp_calibrator *c, qp_dtype t, const char *row, int64_t cols, int64_t width, uint32_t *images) {
     const size_t size = qp_dtype_bytes(t);
+    for (int64_t b = 0; b < c->cols; b++) {
+        const int64_t begin = b * width;
+        lift(&images[b], qp_abs_max(t, row + (size_t)begin * size, begin + width <= cols ? width : cols - begin));
+    }
+}
+
+void qp_calibrator_collect(qp_calibrator *c, qp_dtype t, const void *x, int64_t rows, int64_t cols) {
+    const size_t row_bytes = (size_t)cols * qp_dtype_bytes(t);
+    const int64_t width = c->cols == 1 ? cols : 16;
     const char *p = x;
     c->seen = c->seen || rows * cols > 0;
     if (c->rows * c->cols == 1) {
-        lift(&c->images[0], qp_abs_max(t, x, rows * cols));
+        lift(&c->images[0], tensor_max(t, p, rows, cols));
         return;
     }
-    const int64_t width = c->cols == 1 ? cols : 16;
-#pragma omp parallel for if (rows * cols > 1 << 20)
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t b = 0; b < c->cols; b++) {
-            const int64_t begin = b * width, n = begin + width <= cols ? width : cols - begin;
-            lift(&c->images[i * c->cols + b], qp_abs_max(t, p + (size_t)(i * cols + begin) * size, n));
-        }
+    if (rows * cols < PARALLEL_ELEMENTS) {
+        for (int64_t i = 0; i < rows; i++) collect_row(c, t, p + row_bytes * (size_t)i, cols, width, c->images + i * c->cols);
+        return;
+    }
+#pragma omp parallel for
+    for (int64_t i = 0; i < rows; i++) collect_row(c, t, p + row_bytes * (size_t)i, cols, width, c->images + i * c->cols);
 }
 
 qp_status qp_calibrate_weight(qp_rank *r, qp_quantizer *q, qp_err *err) {

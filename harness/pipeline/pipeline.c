@@ -41,7 +41,7 @@ static qp_status run_steps(const telling *t, qp_rank *r, qp_err *err) {
     for (int i = 0; i < table->n_steps; i++) {
         const qp_step *s = &table->steps[i];
         const bool saves = strcmp(s->stage, "save") == 0;
-        if (!(s->phases & (int)r->phase) || (saves && !r->save_dir)) continue;
+        if (!(s->phases & (int)r->phase) || (saves && !r->save_dir)) continue; // no folder: no checkpoint
         const bool last = r->at.rank == qp_layout_ranks(&r->layout) - 1 && r->phase == QP_PHASE_MAIN;
         if (last && table->inject_step && strcmp(table->inject_step, s->name) == 0) qp_comm_inject(r->comm, table->inject);
         const double begin = now_s();
@@ -133,14 +133,15 @@ static qp_status name_folders(const qp_job *job, const qp_layer_set *layers, qp_
     return qp_arena_printf(a, &f->second, err, "%s/layer%d-other", job->scratch, layers->layer);
 }
 
-// What a broken world left half written, and in the end the whole checkpoint: the next layer's must not fill the disk.
-static void remove_folders(const folders *f, qp_arena *a) {
-    const char *temp;
-    if (!f->first) return;
-    qp_dir_remove(f->first, NULL);
-    qp_dir_remove(f->second, NULL);
-    if (qp_arena_printf(a, &temp, NULL, "%s.tmp", f->first) == QP_OK) qp_dir_remove(temp, NULL);
-    if (qp_arena_printf(a, &temp, NULL, "%s.tmp", f->second) == QP_OK) qp_dir_remove(temp, NULL);
+// After a success the whole checkpoint goes, so that the next layer's does not fill the disk. After a failure only what was left
+// half written goes; what was committed stays for whoever looks into it.
+static void remove_folders(const folders *f, bool committed, qp_arena *a) {
+    const char *const names[2] = {f->first, f->second};
+    for (int i = 0; i < 2 && f->first; i++) {
+        const char *temp;
+        if (committed) qp_dir_remove(names[i], NULL);
+        if (qp_arena_printf(a, &temp, NULL, "%s.tmp", names[i]) == QP_OK) qp_dir_remove(temp, NULL);
+    }
 }
 
 static qp_status tell_loads(telling *t, const folders *f, qp_arena *a, qp_err *err) {
@@ -165,6 +166,12 @@ static qp_status tell_loads(telling *t, const folders *f, qp_arena *a, qp_err *e
     return run_world(t, a, &world, err);
 }
 
+static bool has_stage(const qp_stage_table *table, const char *stage) {
+    for (int i = 0; i < table->n_steps; i++)
+        if (strcmp(table->steps[i].stage, stage) == 0) return true;
+    return false;
+}
+
 static qp_status tell_layers(const qp_job *job, const qp_layer_set *layers, qp_pipeline_result *out, trace_sum *sums,
                              qp_err *err) {
     qp_arena *a = qp_arena_new();
@@ -175,10 +182,11 @@ static qp_status tell_layers(const qp_job *job, const qp_layer_set *layers, qp_p
     QP_TRY_GOTO(status, name_folders(job, layers, a, &f, err), out);
     t.save_dir = f.first;
     status = run_world(&t, out->arena, &out->world, err);
-    QP_TRY_GOTO(status, append_traces(out, sums, &out->world, err) == QP_OK ? status : QP_NOMEM, out);
-    if (f.first) QP_TRY_GOTO(status, tell_loads(&t, &f, a, err), out);
+    const qp_status appended = append_traces(out, sums, &out->world, err);
+    QP_TRY_GOTO(status, status != QP_OK ? status : appended, out);
+    if (f.first && has_stage(job->stages, "save")) QP_TRY_GOTO(status, tell_loads(&t, &f, a, err), out);
 out:
-    remove_folders(&f, a);
+    remove_folders(&f, status == QP_OK, a);
     qp_arena_free(a);
     return status;
 }

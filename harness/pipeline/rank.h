@@ -58,7 +58,7 @@ typedef struct qp_rank_group {
     const char *parent;
     int n_members;
     int *members;     // indices into rank->q
-    bool experts;     // some members are routed experts (sync=modelopt-0.47: the first one is)
+    bool experts;     // some members are routed experts
     bool dense;       // some members are not
     bool spans_ep;    // members live on several expert ranks (a pattern that joins experts)
     bool has_global;

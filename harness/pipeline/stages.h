@@ -45,6 +45,8 @@ typedef struct qp_stage_table {
     // Fault injection into the transport: in step inject_step of the main phase, the next collective of the last rank fails.
     const char *inject_step;
     qp_status inject;
+    // Is the layout possible? Asked before any rank starts.
+    qp_status (*check_layout)(const qp_layout *l, const qp_model *m, const qp_recipe *r, qp_refusal *why, int *which, qp_err *err);
 } qp_stage_table;
 
 extern const qp_stage_table qp_stages_default;

@@ -89,7 +89,7 @@ static qp_status group_over_ep(qp_rank *r, qp_rank_group *g, qp_err *err) {
 }
 
 static qp_status group_over_tp(qp_rank *r, qp_rank_group *g, qp_err *err) {
-    return qp_sync_global(r, g->experts ? QP_GROUP_ETP : QP_GROUP_TP, &g->global_amax, g->parent, err);
+    return qp_sync_global(r, g->dense ? QP_GROUP_TP : QP_GROUP_ETP, &g->global_amax, g->parent, err);
 }
 
 const qp_sync_policy qp_sync_modelopt_047 = {flags, over_dp, over_ep, over_tp, own_stays_local, group_over_ep, group_over_tp};

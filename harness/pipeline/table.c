@@ -38,14 +38,16 @@ const qp_stage_table qp_stages_default = {
             {"pack", "pack_quant", qp_step_pack_quant, MAIN},
             {"pack", "show_pack", qp_step_show_pack, MAIN},
             {"pack", "dequant", qp_step_dequant, MAIN},
+            {"save", "save_shards", qp_step_save_shards, MAIN},
+            {"save", "save_commit", qp_step_save_commit, MAIN},
             {"load", "load_open", qp_step_load_open, LOADS},
             {"load", "load_audit", qp_step_load_audit, LOADS},
             {"load", "load_state", qp_step_load_state, LOADS},
             {"load", "show_load", qp_step_show_load, LOADS},
-            {"save", "save_shards", qp_step_save_shards, QP_PHASE_MAIN | QP_PHASE_OTHER},
-            {"save", "save_commit", qp_step_save_commit, QP_PHASE_MAIN | QP_PHASE_OTHER},
+            {"load", "save_again", qp_step_save_shards, QP_PHASE_OTHER},
+            {"load", "commit_again", qp_step_save_commit, QP_PHASE_OTHER},
         },
-    .n_steps = 35,
+    .n_steps = 37,
     .calibrator_reset = qp_calibrator_reset,
     .sync_group_ep = qp_sync_group_ep,
     .sync_group_tp = qp_sync_group_tp,
@@ -53,6 +55,7 @@ const qp_stage_table qp_stages_default = {
     .checkpoint_key = qp_checkpoint_key,
     .save_amax_row = qp_save_amax_row,
     .load_narrow = qp_load_narrow,
+    .check_layout = qp_layout_check,
 };
 
 qp_step *qp_stage_find(qp_stage_table *t, const char *name) {

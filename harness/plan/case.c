@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The case line: words -> checked values -> every combination -> canonical line and id. Not here: files (file.c), what a
-// single value may be (value.c), rules between keys (rules.c).
+// The case line: words -> checked values -> every combination -> canonical line and id. Not here: files
+// (file.c), what a single value may be (value.c), rules between keys (rules.c).
 #include "plan/value.h"
 
 #include "core/file.h"
@@ -31,7 +31,8 @@ static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-// ---- words ---------------------------------------------------------------------------------------------------------------
+// ---- words
+// ---------------------------------------------------------------------------------------------------------------
 
 static qp_status find_kind(parse *p, const char *word, size_t column, qp_err *err) {
     const char *names[16];
@@ -47,10 +48,11 @@ static qp_status find_kind(parse *p, const char *word, size_t column, qp_err *er
     }
     for (int i = 0; i < qp_n_later_kinds; i++)
         if (strcmp(qp_later_kinds[i], word) == 0)
-            QP_FAIL(QP_USAGE, "%s:%zu: kind '%s' is known but not built yet; kinds: %s", p->origin, column, word, have.s);
+            QP_FAIL(QP_USAGE, "%s:%zu: kind '%s' is known but not built yet; kinds: %s", p->origin, column,
+                    word, have.s);
     const char *near = qp_nearest(word, names, qp_n_kinds < QP_COUNT(names) ? qp_n_kinds : QP_COUNT(names));
-    QP_FAIL(QP_USAGE, "%s:%zu: unknown kind '%s'%s%s%s; kinds: %s", p->origin, column, word, near != NULL ? " (nearest: " : "",
-            near != NULL ? near : "", near != NULL ? ")" : "", have.s);
+    QP_FAIL(QP_USAGE, "%s:%zu: unknown kind '%s'%s%s%s; kinds: %s", p->origin, column, word,
+            near != NULL ? " (nearest: " : "", near != NULL ? near : "", near != NULL ? ")" : "", have.s);
 }
 
 static qp_status find_key(const parse *p, const char *name, size_t column, int *out, qp_err *err) {
@@ -65,19 +67,21 @@ static qp_status find_key(const parse *p, const char *name, size_t column, int *
     }
     const char *near = qp_nearest(name, names, n);
     if (near != NULL)
-        QP_FAIL(QP_USAGE, "%s:%zu: unknown key '%s' of kind %s (nearest: %s)", p->origin, column, name, p->kind->name, near);
-    QP_FAIL(QP_USAGE, "%s:%zu: unknown key '%s' of kind %s ('quantproof list --keys' lists them)", p->origin, column, name,
-            p->kind->name);
+        QP_FAIL(QP_USAGE, "%s:%zu: unknown key '%s' of kind %s (nearest: %s)", p->origin, column, name,
+                p->kind->name, near);
+    QP_FAIL(QP_USAGE, "%s:%zu: unknown key '%s' of kind %s ('quantproof list --keys' lists them)", p->origin,
+            column, name, p->kind->name);
 }
 
-static qp_status check_value(const parse *p, const qp_key *k, const char *value, size_t column, const char **out, qp_err *err) {
+static qp_status check_value(const parse *p, const qp_key *k, const char *value, size_t column,
+                             const char **out, qp_err *err) {
     qp_value_fault fault;
     QP_TRY(qp_value_check(k, value, p->arena, out, &fault, err));
     if (fault.wanted == NULL) return QP_OK;
     const char *got = value + fault.at;
     int n = k->list ? (int)strcspn(got, ",") : (int)strlen(got);
-    QP_FAIL(QP_USAGE, "%s:%zu: %s: wanted %s, got '%.*s'", p->origin, column + fault.at, k->name, fault.wanted, n > 80 ? 80 : n,
-            got);
+    QP_FAIL(QP_USAGE, "%s:%zu: %s: wanted %s, got '%.*s'", p->origin, column + fault.at, k->name,
+            fault.wanted, n > 80 ? 80 : n, got);
 }
 
 // The value of one word: a list key has one alternative, any other as many as commas make.
@@ -96,8 +100,8 @@ static qp_status take_values(parse *p, int key, char *value, size_t column, qp_e
         QP_TRY(check_value(p, k, at, s->alt_columns[i], &s->alts[i], err));
         for (int j = 0; j < i; j++)
             if (strcmp(s->alts[i], s->alts[j]) == 0)
-                QP_FAIL(QP_USAGE, "%s:%zu: %s: '%s' stands twice in the list", p->origin, s->alt_columns[i], k->name,
-                        s->alts[i]);
+                QP_FAIL(QP_USAGE, "%s:%zu: %s: '%s' stands twice in the list", p->origin, s->alt_columns[i],
+                        k->name, s->alts[i]);
         at += len + 1;
     }
     s->n_alts = n;
@@ -111,7 +115,8 @@ static qp_status take_word(parse *p, char *word, size_t column, qp_err *err) {
     }
     char *eq = strchr(word, '=');
     if (eq == NULL)
-        QP_FAIL(QP_USAGE, "%s:%zu: wanted key=value, got '%.80s' (kind %s)", p->origin, column, word, p->kind->name);
+        QP_FAIL(QP_USAGE, "%s:%zu: wanted key=value, got '%.80s' (kind %s)", p->origin, column, word,
+                p->kind->name);
     *eq = '\0';
     int key = 0;
     QP_TRY(find_key(p, word, column, &key, err));
@@ -146,7 +151,8 @@ static qp_status take_line(parse *p, qp_err *err) {
     return QP_OK;
 }
 
-// ---- expansion -----------------------------------------------------------------------------------------------------------
+// ---- expansion
+// -----------------------------------------------------------------------------------------------------------
 
 static int key_index(const qp_kind *kind, const char *name) {
     for (int i = 0; i < kind->n_keys; i++)
@@ -207,11 +213,12 @@ static qp_status expand(const parse *p, qp_case_list *out, qp_err *err) {
     for (int k = 0; k < p->kind->n_keys; k++) {
         const qp_key *key = &p->kind->keys[k];
         if (p->slots[k].n_alts == 0 && key->dflt == NULL)
-            QP_FAIL(QP_USAGE, "%s:%zu: kind %s wants key '%s' (%s)", p->origin, p->kind_column, p->kind->name, key->name,
-                    key->doc);
+            QP_FAIL(QP_USAGE, "%s:%zu: kind %s wants key '%s' (%s)", p->origin, p->kind_column, p->kind->name,
+                    key->name, key->doc);
         if (p->slots[k].n_alts > 0) total *= p->slots[k].n_alts;
         if (total > MAX_CASES_A_LINE)
-            QP_FAIL(QP_USAGE, "%s:%zu: more than %d cases in one line", p->origin, p->slots[k].column, MAX_CASES_A_LINE);
+            QP_FAIL(QP_USAGE, "%s:%zu: more than %d cases in one line", p->origin, p->slots[k].column,
+                    MAX_CASES_A_LINE);
     }
     int *pick = NULL;
     QP_TRY(QP_NEW(p->arena, pick, p->kind->n_keys));
@@ -243,7 +250,8 @@ qp_status qp_case_parse(const char *line, const char *origin, qp_arena *a, qp_ca
     return QP_OK;
 }
 
-// ---- values of a parsed case -----------------------------------------------------------------------------------------------
+// ---- values of a parsed case
+// -----------------------------------------------------------------------------------------------
 
 const char *qp_case_text(const qp_case *c, const char *key) {
     int k = key_index(c->kind, key);

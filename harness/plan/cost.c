@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements and memory of a case before it runs. Layers stream, so a pipeline case needs what its largest layer needs.
+// Elements and memory of a case before it runs. Layers stream, so a pipeline case needs what its largest
+// layer needs.
 #include "plan/cost.h"
 
 #include "model/model.h"
 
 #include <string.h>
 
-// Bytes a held element costs while a layer is under way. Kernel case: x, gradient, and both outputs twice (repeat run) and once
-// more from the reference, at the width of the type. Pipeline: weight, fake-quantized weight and gradient in bf16, codes and
-// scales of pack, one copy of each for the digest.
+// Bytes a held element costs while a layer is under way. Kernel case: x, gradient, and both outputs twice
+// (repeat run) and once more from the reference, at the width of the type. Pipeline: weight, fake-quantized
+// weight and gradient in bf16, codes and scales of pack, one copy of each for the digest.
 enum { KERNEL_COPIES = 8, PIPELINE_BYTES = 12 };
 
 typedef struct size_of_model {
     const char *key;
-    int64_t elements; // quantizable, selected layers
+    int64_t elements;        // quantizable, selected layers
     int64_t *dense, *expert; // per layer number + 1 (0 = outside the layers)
     int n_layers;
     struct size_of_model *next;
@@ -27,10 +28,11 @@ qp_status qp_cost_cache_new(qp_arena *a, qp_cost_cache **out, qp_err *err) {
     return QP_NEW(a, *out, 1);
 }
 
-static qp_status measure(const qp_case *c, const char *data_dir, qp_cost_cache *cache, qp_arena *a, const size_of_model **out,
-                         qp_err *err) {
+static qp_status measure(const qp_case *c, const char *data_dir, qp_cost_cache *cache, qp_arena *a,
+                         const size_of_model **out, qp_err *err) {
     const char *key = NULL;
-    const char *model = qp_case_text(c, "model"), *layers = qp_case_text(c, "layers"), *names = qp_case_text(c, "names");
+    const char *model = qp_case_text(c, "model"), *layers = qp_case_text(c, "layers"),
+               *names = qp_case_text(c, "names");
     QP_TRY(qp_arena_printf(a, &key, err, "%s %s %s", model, layers, names));
     for (const size_of_model *s = cache->first; s != NULL; s = s->next)
         if (strcmp(s->key, key) == 0) {
@@ -69,10 +71,12 @@ static void pipeline_cost(const qp_case *c, const size_of_model *s, qp_cost *out
         int64_t held = s->dense[i] * dense_copies + s->expert[i] * (expert_copies > 0 ? expert_copies : 1);
         if (held > largest) largest = held;
     }
-    *out = (qp_cost){.elements = s->elements, .bytes = largest * PIPELINE_BYTES, .ranks = (int)(stage * l.pp)};
+    *out =
+        (qp_cost){.elements = s->elements, .bytes = largest * PIPELINE_BYTES, .ranks = (int)(stage * l.pp)};
 }
 
-qp_status qp_case_cost(const qp_case *c, const char *data_dir, qp_cost_cache *cache, qp_arena *a, qp_cost *out, qp_err *err) {
+qp_status qp_case_cost(const qp_case *c, const char *data_dir, qp_cost_cache *cache, qp_arena *a,
+                       qp_cost *out, qp_err *err) {
     if (strcmp(c->kind->name, "pipeline") == 0) {
         const size_of_model *s = NULL;
         QP_TRY(measure(c, data_dir, cache, a, &s, err));

@@ -21,7 +21,8 @@ typedef struct reader {
     qp_bad_list *bad;
 } reader;
 
-qp_status qp_bad_add(qp_bad_list *bad, qp_arena *a, const char *origin, const char *line, const char *message, qp_err *err) {
+qp_status qp_bad_add(qp_bad_list *bad, qp_arena *a, const char *origin, const char *line, const char *message,
+                     qp_err *err) {
     if (bad->n == bad->cap) {
         int cap = bad->cap > 0 ? bad->cap * 2 : 16;
         qp_bad_line *bigger = NULL;
@@ -46,7 +47,8 @@ static qp_status real_path(const char *path, qp_arena *a, const char **out, qp_e
 
 static qp_status read_file(reader *r, const char *path, const open_file *outer, qp_err *err);
 
-static qp_status include(reader *r, const char *path, const char *name, const char *origin, const open_file *self, qp_err *err) {
+static qp_status include(reader *r, const char *path, const char *name, const char *origin,
+                         const open_file *self, qp_err *err) {
     const char *target = name, *real = NULL;
     const char *slash = strrchr(path, '/');
     if (name[0] == '\0') QP_FAIL(QP_USAGE, "%s:1: wanted @FILE, got '@' alone", origin);
@@ -54,13 +56,15 @@ static qp_status include(reader *r, const char *path, const char *name, const ch
         QP_TRY(qp_arena_printf(r->arena, &target, err, "%.*s/%s", (int)(slash - path), path, name));
     QP_TRY(real_path(target, r->arena, &real, err));
     for (const open_file *f = self; f != NULL; f = f->outer)
-        if (strcmp(f->real, real) == 0) QP_FAIL(QP_USAGE, "%s:1: include cycle: %s is being read already", origin, target);
+        if (strcmp(f->real, real) == 0)
+            QP_FAIL(QP_USAGE, "%s:1: include cycle: %s is being read already", origin, target);
     qp_status s = read_file(r, target, self, err);
     if (s == QP_IO) qp_err_prefix(err, "%s:1", origin);
     return s;
 }
 
-static qp_status take_line(reader *r, const char *path, const char *line, int number, const open_file *self, qp_err *err) {
+static qp_status take_line(reader *r, const char *path, const char *line, int number, const open_file *self,
+                           qp_err *err) {
     const char *origin = NULL;
     QP_TRY(qp_arena_printf(r->arena, &origin, err, "%s:%d", path, number));
     const char *text = line + strspn(line, " \t");
@@ -85,7 +89,8 @@ static qp_status take_line(reader *r, const char *path, const char *line, int nu
 static qp_status refuse_nul(reader *r, const char *path, const char *line, int number, qp_err *err) {
     const char *origin = NULL, *message = NULL;
     QP_TRY(qp_arena_printf(r->arena, &origin, err, "%s:%d", path, number));
-    QP_TRY(qp_arena_printf(r->arena, &message, err, "%s:%zu: NUL byte in a case line", origin, strlen(line) + 1));
+    QP_TRY(qp_arena_printf(r->arena, &message, err, "%s:%zu: NUL byte in a case line", origin,
+                           strlen(line) + 1));
     return qp_bad_add(r->bad, r->arena, origin, line, message, err);
 }
 
@@ -100,8 +105,9 @@ static qp_status read_file(reader *r, const char *path, const open_file *outer, 
         char *stop = memchr(line, '\n', (size_t)(end - line));
         if (stop == NULL) stop = end;
         *stop = '\0';
-        QP_TRY(memchr(line, '\0', (size_t)(stop - line)) != NULL ? refuse_nul(r, path, line, number, err)
-                                                                 : take_line(r, path, line, number, &self, err));
+        QP_TRY(memchr(line, '\0', (size_t)(stop - line)) != NULL
+                   ? refuse_nul(r, path, line, number, err)
+                   : take_line(r, path, line, number, &self, err));
         line = stop + 1;
     }
     return QP_OK;
@@ -112,7 +118,8 @@ qp_status qp_case_file_add(const char *path, qp_arena *a, qp_case_list *out, qp_
     return read_file(&r, path, NULL, err);
 }
 
-qp_status qp_case_file(const char *path, qp_arena *a, qp_case_list *out, qp_bad_line **bad, int *n_bad, qp_err *err) {
+qp_status qp_case_file(const char *path, qp_arena *a, qp_case_list *out, qp_bad_line **bad, int *n_bad,
+                       qp_err *err) {
     qp_bad_list list = {0};
     QP_TRY(qp_case_file_add(path, a, out, &list, err));
     *bad = list.lines;

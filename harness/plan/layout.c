@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts as words (tp2ep4) and the layout of a pipeline case. Whether a model allows a layout is the model room's question.
+// Layouts as words (tp2ep4) and the layout of a pipeline case. Whether a model allows a layout is the model
+// room's question.
 #include "plan/case.h"
 
 #include <string.h>

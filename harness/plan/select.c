@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SEL: options of the command line -> the cases taken. Sources first (suites, files, lines), then filters, then the shard.
+// SEL: options of the command line -> the cases taken. Sources first (suites, files, lines), then filters,
+// then the shard.
 #include "plan/select.h"
 
 #include "core/file.h"
@@ -17,17 +18,19 @@ const char *const qp_select_options[] = {"--suite",  "--cases", "--match",  "--n
                                          "--format", "--model", "--layout", "--shard"};
 const int qp_n_select_options = QP_COUNT(qp_select_options);
 
-const char qp_select_help[] = "  --suite NAME     cases/suites/NAME.cases: smoke, premerge (default), nightly\n"
-                              "  --cases FILE     a file of case lines\n"
-                              "  'CASE'           a case line\n"
-                              "  --match REGEX    only cases whose line has it; repeated: one of them\n"
-                              "  --not REGEX      no case whose line has it\n"
-                              "  --format NAME    kernel cases of that format, pipeline cases whose recipe uses it\n"
-                              "  --model NAME     pipeline cases of that model, with * and ?\n"
-                              "  --layout tp4ep2  pipeline cases with these degrees, the others any\n"
-                              "  --shard K/N      every N-th case, from the K-th\n";
+const char qp_select_help[] =
+    "  --suite NAME     cases/suites/NAME.cases: smoke, premerge (default), nightly\n"
+    "  --cases FILE     a file of case lines\n"
+    "  'CASE'           a case line\n"
+    "  --match REGEX    only cases whose line has it; repeated: one of them\n"
+    "  --not REGEX      no case whose line has it\n"
+    "  --format NAME    kernel cases of that format, pipeline cases whose recipe uses it\n"
+    "  --model NAME     pipeline cases of that model, with * and ?\n"
+    "  --layout tp4ep2  pipeline cases with these degrees, the others any\n"
+    "  --shard K/N      every N-th case, from the K-th\n";
 
-// ---- options ---------------------------------------------------------------------------------------------------------------
+// ---- options
+// ---------------------------------------------------------------------------------------------------------------
 
 static qp_status push(const char **list, int *n, const char *option, const char *value, qp_err *err) {
     if (*n == QP_SELECT_MAX) QP_FAIL(QP_USAGE, "%s: at most %d times", option, QP_SELECT_MAX);
@@ -49,22 +52,23 @@ static qp_status push_format(qp_selection *s, const char *value, qp_err *err) {
         if (strcmp(names[f], value) == 0) return push(s->formats, &s->n_formats, "--format", value, err);
     }
     const char *near = qp_nearest(value, names, QP_FORMAT_COUNT);
-    QP_FAIL(QP_USAGE, "--format: unknown format '%s'%s%s%s", value, near != NULL ? " (nearest: " : "", near != NULL ? near : "",
-            near != NULL ? ")" : "");
+    QP_FAIL(QP_USAGE, "--format: unknown format '%s'%s%s%s", value, near != NULL ? " (nearest: " : "",
+            near != NULL ? near : "", near != NULL ? ")" : "");
 }
 
 static qp_status set_shard(qp_selection *s, const char *value, qp_arena *a, qp_err *err) {
     const char *slash = strchr(value, '/'), *front = NULL;
     if (slash != NULL) QP_TRY(qp_arena_printf(a, &front, err, "%.*s", (int)(slash - value), value));
-    if (slash == NULL || !qp_parse_i64(front, &s->shard) || !qp_parse_i64(slash + 1, &s->n_shards) || s->shard < 1 ||
-        s->shard > s->n_shards)
+    if (slash == NULL || !qp_parse_i64(front, &s->shard) || !qp_parse_i64(slash + 1, &s->n_shards) ||
+        s->shard < 1 || s->shard > s->n_shards)
         QP_FAIL(QP_USAGE, "--shard: wanted K/N with 1 <= K <= N, got '%s'", value);
     return QP_OK;
 }
 
 static qp_status add_line(qp_selection *s, const char *word, qp_arena *a, qp_err *err) {
     bool continues = s->n_lines > 0 && strchr(word, '=') != NULL && strpbrk(word, " \t") == NULL;
-    if (continues) return qp_arena_printf(a, &s->lines[s->n_lines - 1], err, "%s %s", s->lines[s->n_lines - 1], word);
+    if (continues)
+        return qp_arena_printf(a, &s->lines[s->n_lines - 1], err, "%s %s", s->lines[s->n_lines - 1], word);
     if (s->n_lines == s->cap_lines) {
         int cap = s->cap_lines > 0 ? s->cap_lines * 2 : 16;
         const char **bigger = NULL;
@@ -88,7 +92,8 @@ static qp_status take_option(qp_selection *s, const char *name, const char *valu
     return set_shard(s, value, a, err);
 }
 
-qp_status qp_select_option(qp_selection *s, int argc, char **argv, int *i, bool *taken, qp_arena *a, qp_err *err) {
+qp_status qp_select_option(qp_selection *s, int argc, char **argv, int *i, bool *taken, qp_arena *a,
+                           qp_err *err) {
     const char *word = argv[*i];
     *taken = true;
     if (word[0] != '-') return add_line(s, word, a, err);
@@ -105,7 +110,8 @@ qp_status qp_select_option(qp_selection *s, int argc, char **argv, int *i, bool 
     return QP_OK;
 }
 
-// ---- sources ---------------------------------------------------------------------------------------------------------------
+// ---- sources
+// ---------------------------------------------------------------------------------------------------------------
 
 static qp_status no_suite(const char *data_dir, const char *name, qp_arena *a, qp_err *err) {
     const char *dir_path = NULL;
@@ -118,20 +124,23 @@ static qp_status no_suite(const char *data_dir, const char *name, qp_arena *a, q
         if (n <= 6 || strcmp(e->d_name + n - 6, ".cases") != 0) continue;
         QP_TRY_GOTO(status, qp_text_add(&have, err, " %.*s", (int)(n - 6), e->d_name), out);
     }
-    QP_FAIL_GOTO(status, out, QP_USAGE, "unknown suite '%s'; %s has:%s", name, dir_path, have.s != NULL ? have.s : " none");
+    QP_FAIL_GOTO(status, out, QP_USAGE, "unknown suite '%s'; %s has:%s", name, dir_path,
+                 have.s != NULL ? have.s : " none");
 out:
     if (dir != NULL) closedir(dir);
     return status;
 }
 
-static qp_status add_suite(const char *name, const char *data_dir, qp_arena *a, qp_case_list *all, qp_bad_list *bad, qp_err *err) {
+static qp_status add_suite(const char *name, const char *data_dir, qp_arena *a, qp_case_list *all,
+                           qp_bad_list *bad, qp_err *err) {
     const char *path = NULL;
     QP_TRY(qp_arena_printf(a, &path, err, "%s/suites/%s.cases", data_dir, name));
     if (strchr(name, '/') != NULL || !qp_file_exists(path)) return no_suite(data_dir, name, a, err);
     return qp_case_file_add(path, a, all, bad, err);
 }
 
-static qp_status add_command_line(const char *line, qp_arena *a, qp_case_list *all, qp_bad_list *bad, qp_err *err) {
+static qp_status add_command_line(const char *line, qp_arena *a, qp_case_list *all, qp_bad_list *bad,
+                                  qp_err *err) {
     qp_err own = {0};
     qp_status s = qp_case_parse(line, "command line", a, all, &own);
     if (s == QP_USAGE) return qp_bad_add(bad, a, "command line", line, own.msg, err);
@@ -139,8 +148,8 @@ static qp_status add_command_line(const char *line, qp_arena *a, qp_case_list *a
     return s;
 }
 
-static qp_status gather(const qp_selection *s, const char *data_dir, qp_arena *a, qp_case_list *all, qp_bad_list *bad,
-                        qp_err *err) {
+static qp_status gather(const qp_selection *s, const char *data_dir, qp_arena *a, qp_case_list *all,
+                        qp_bad_list *bad, qp_err *err) {
     for (int i = 0; i < s->n_suites; i++) QP_TRY(add_suite(s->suites[i], data_dir, a, all, bad, err));
     for (int i = 0; i < s->n_files; i++) QP_TRY(qp_case_file_add(s->files[i], a, all, bad, err));
     for (int i = 0; i < s->n_lines; i++) QP_TRY(add_command_line(s->lines[i], a, all, bad, err));
@@ -148,7 +157,8 @@ static qp_status gather(const qp_selection *s, const char *data_dir, qp_arena *a
     return QP_OK;
 }
 
-// ---- filters ---------------------------------------------------------------------------------------------------------------
+// ---- filters
+// ---------------------------------------------------------------------------------------------------------------
 
 static qp_status compile(const char *option, const char *text, pcre2_code **out, qp_err *err) {
     int code = 0;
@@ -160,15 +170,18 @@ static qp_status compile(const char *option, const char *text, pcre2_code **out,
     QP_FAIL(QP_USAGE, "%s '%s': column %zu: %s", option, text, (size_t)at + 1, (const char *)why);
 }
 
-// Is one of the n patterns found in the line? A pattern that cannot be run (match limit) is an error, never "not found".
-static qp_status any_found(pcre2_code *const *codes, const char *const *texts, int n, const char *line, bool *found, qp_err *err) {
+// Is one of the n patterns found in the line? A pattern that cannot be run (match limit) is an error, never
+// "not found".
+static qp_status any_found(pcre2_code *const *codes, const char *const *texts, int n, const char *line,
+                           bool *found, qp_err *err) {
     *found = false;
     for (int i = 0; i < n && !*found; i++) {
         pcre2_match_data *data = pcre2_match_data_create(1, NULL);
         if (data == NULL) QP_FAIL(QP_NOMEM, "no memory to match '%s'", texts[i]);
         int rc = pcre2_match(codes[i], (PCRE2_SPTR)line, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL);
         pcre2_match_data_free(data);
-        if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) QP_FAIL(QP_USAGE, "pattern '%s' on '%s': PCRE2 error %d", texts[i], line, rc);
+        if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
+            QP_FAIL(QP_USAGE, "pattern '%s' on '%s': PCRE2 error %d", texts[i], line, rc);
         *found = rc >= 0;
     }
     return QP_OK;
@@ -219,7 +232,8 @@ static qp_status wanted(const filters *f, const qp_case *c, qp_arena *scratch, b
     QP_TRY(any_found(f->skip, s->skip, s->n_skip, c->line, &found, err));
     if (found) return QP_OK;
     bool model = s->n_models == 0, layout = s->n_layouts == 0;
-    for (int i = 0; i < s->n_models; i++) model = model || qp_wildcard(s->models[i], qp_case_text(c, "model"));
+    for (int i = 0; i < s->n_models; i++)
+        model = model || (qp_case_has(c, "model") && qp_wildcard(s->models[i], qp_case_text(c, "model")));
     for (int i = 0; i < s->n_layouts; i++) layout = layout || layout_fits(c, s->layouts[i]);
     *yes = model && layout && format_fits(f, c, scratch);
     return QP_OK;
@@ -249,8 +263,10 @@ qp_status qp_select(const qp_selection *s, const char *data_dir, qp_arena *a, qp
     out->list.cap = all.n;
     id_set seen = {.n = 2 * (size_t)all.n + 1};
     QP_TRY(QP_NEW(a, seen.slots, seen.n));
-    for (int i = 0; i < s->n_match; i++) QP_TRY_GOTO(status, compile("--match", s->match[i], &f.match[i], err), out);
-    for (int i = 0; i < s->n_skip; i++) QP_TRY_GOTO(status, compile("--not", s->skip[i], &f.skip[i], err), out);
+    for (int i = 0; i < s->n_match; i++)
+        QP_TRY_GOTO(status, compile("--match", s->match[i], &f.match[i], err), out);
+    for (int i = 0; i < s->n_skip; i++)
+        QP_TRY_GOTO(status, compile("--not", s->skip[i], &f.skip[i], err), out);
     int64_t fit = 0;
     for (int i = 0; i < all.n; i++) {
         bool yes = false;
@@ -261,7 +277,8 @@ qp_status qp_select(const qp_selection *s, const char *data_dir, qp_arena *a, qp
         out->n_cases++;
         QP_TRY_GOTO(status, wanted(&f, &all.cases[i], a, &yes, err), out);
         if (!yes) continue;
-        if (s->n_shards == 0 || fit % s->n_shards == s->shard - 1) out->list.cases[out->list.n++] = all.cases[i];
+        if (s->n_shards == 0 || fit % s->n_shards == s->shard - 1)
+            out->list.cases[out->list.n++] = all.cases[i];
         fit++;
     }
 out:

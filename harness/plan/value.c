@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One value of one key: is it what the key's type allows, and how is it spelled canonically (so equal cases have equal ids).
-// Says what was wanted; the parser adds the place. Not here: rules between keys (rules.c).
+// One value of one key: is it what the key's type allows, and how is it spelled canonically (so equal cases
+// have equal ids). Says what was wanted; the parser adds the place. Not here: rules between keys (rules.c).
 #include "plan/value.h"
 
 #include "core/text.h"
@@ -8,12 +8,13 @@
 #include <ctype.h>
 #include <string.h>
 
-static qp_status wants_words(const qp_key *k, const char *front, const char *got, size_t got_n, qp_arena *a, const char **out,
-                             qp_err *err) {
+static qp_status wants_words(const qp_key *k, const char *front, const char *got, size_t got_n, qp_arena *a,
+                             const char **out, qp_err *err) {
     qp_text t = {.arena = a};
     QP_TRY(qp_text_add(&t, err, "%s", front));
     int n = 0;
-    for (; k->words != NULL && k->words[n] != NULL; n++) QP_TRY(qp_text_add(&t, err, "%s%s", n > 0 ? " " : "", k->words[n]));
+    for (; k->words != NULL && k->words[n] != NULL; n++)
+        QP_TRY(qp_text_add(&t, err, "%s%s", n > 0 ? " " : "", k->words[n]));
     const char *word = NULL;
     QP_TRY(qp_arena_printf(a, &word, err, "%.*s", (int)got_n, got));
     const char *near = n > 0 ? qp_nearest(word, k->words, n) : NULL;
@@ -33,20 +34,22 @@ static bool plain_digits(const char *v) {
     return v[0] != '\0' && strspn(v, "0123456789") == strlen(v);
 }
 
-static qp_status check_int(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_int(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                           qp_err *err) {
     if (is_word(k, v, strlen(v))) return qp_arena_strdup(a, v, out, err);
     int64_t n = 0;
     if (plain_digits(v) && qp_parse_i64(v, &n) && n >= k->min && n <= k->max)
         return qp_arena_printf(a, out, err, "%lld", (long long)n);
     const char *front = NULL;
-    QP_TRY(k->max == INT64_MAX
-               ? qp_arena_printf(a, &front, err, "a number from %lld%s", (long long)k->min, k->words != NULL ? ", or " : "")
-               : qp_arena_printf(a, &front, err, "a number %lld..%lld%s", (long long)k->min, (long long)k->max,
-                                 k->words != NULL ? ", or " : ""));
+    QP_TRY(k->max == INT64_MAX ? qp_arena_printf(a, &front, err, "a number from %lld%s", (long long)k->min,
+                                                 k->words != NULL ? ", or " : "")
+                               : qp_arena_printf(a, &front, err, "a number %lld..%lld%s", (long long)k->min,
+                                                 (long long)k->max, k->words != NULL ? ", or " : ""));
     return wants_words(k, front, v, strlen(v), a, &f->wanted, err);
 }
 
-static qp_status check_u64(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_u64(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                           qp_err *err) {
     (void)k;
     uint64_t n = 0;
     bool hex = v[0] == '0' && (v[1] == 'x' || v[1] == 'X');
@@ -56,18 +59,21 @@ static qp_status check_u64(const qp_key *k, const char *v, qp_arena *a, const ch
     return QP_OK;
 }
 
-static qp_status check_word(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_word(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                            qp_err *err) {
     if (is_word(k, v, strlen(v))) return qp_arena_strdup(a, v, out, err);
     return wants_words(k, "one of ", v, strlen(v), a, &f->wanted, err);
 }
 
-static qp_status check_text(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_text(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                            qp_err *err) {
     (void)k;
     (void)f;
     return qp_arena_strdup(a, v, out, err);
 }
 
-static qp_status check_shape(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_shape(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                             qp_err *err) {
     (void)k;
     qp_text t = {.arena = a};
     int dims = 0;
@@ -90,14 +96,16 @@ static qp_status check_shape(const qp_key *k, const char *v, qp_arena *a, const 
     return QP_OK;
 }
 
-static qp_status check_layout(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_layout(const qp_key *k, const char *v, qp_arena *a, const char **out,
+                              qp_value_fault *f, qp_err *err) {
     qp_layout l;
     if (is_word(k, v, strlen(v)) || qp_layout_word(v, &l)) return qp_arena_strdup(a, v, out, err);
     f->wanted = "degrees in one word, such as tp2ep4 (of tp cp pp ep etp dp, each once), or auto";
     return QP_OK;
 }
 
-static qp_status check_layers(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_layers(const qp_key *k, const char *v, qp_arena *a, const char **out,
+                              qp_value_fault *f, qp_err *err) {
     (void)k;
     if (strcmp(v, "all") == 0) return qp_arena_strdup(a, v, out, err);
     for (const char *p = v;;) {
@@ -129,19 +137,23 @@ static bool plain_decimal(const char *v) {
     return a + b > 0 && v[a + b + (v[a] == '.')] == '\0';
 }
 
-static qp_status check_dist(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_dist(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                            qp_err *err) {
     size_t n = strcspn(v, ":");
     if (!is_word(k, v, n)) return wants_words(k, "one of ", v, n, a, &f->wanted, err);
-    bool scaled = strncmp(v, "gauss", n) == 0 || strncmp(v, "heavy", n) == 0 || strncmp(v, "outliers", n) == 0;
+    bool scaled =
+        strncmp(v, "gauss", n) == 0 || strncmp(v, "heavy", n) == 0 || strncmp(v, "outliers", n) == 0;
     if (v[n] == ':' && (!scaled || !plain_decimal(v + n + 1))) {
-        f->wanted = scaled ? "a decimal number such as 0.02 after the colon" : "no colon: only gauss, heavy, outliers take :SIGMA";
+        f->wanted = scaled ? "a decimal number such as 0.02 after the colon"
+                           : "no colon: only gauss, heavy, outliers take :SIGMA";
         f->at = n + 1;
         return QP_OK;
     }
     return qp_arena_strdup(a, v, out, err);
 }
 
-static qp_status check_edges(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_edges(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                             qp_err *err) {
     uint32_t set = 0;
     for (const char *p = v;;) {
         size_t n = strcspn(p, ",");
@@ -164,7 +176,8 @@ static qp_status check_edges(const qp_key *k, const char *v, qp_arena *a, const 
     return QP_OK;
 }
 
-static qp_status check_hex(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_hex(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                           qp_err *err) {
     (void)k;
     if (v[0] == '@' && v[1] != '\0') return qp_arena_strdup(a, v, out, err);
     char *low = NULL;
@@ -185,7 +198,8 @@ static qp_status check_hex(const qp_key *k, const char *v, qp_arena *a, const ch
     return QP_OK;
 }
 
-static qp_status check_place(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f, qp_err *err) {
+static qp_status check_place(const qp_key *k, const char *v, qp_arena *a, const char **out, qp_value_fault *f,
+                             qp_err *err) {
     (void)k;
     size_t n = strcspn(v, ":");
     int64_t number = 0;
@@ -199,12 +213,12 @@ static qp_status check_place(const qp_key *k, const char *v, qp_arena *a, const 
     return QP_OK;
 }
 
-qp_status qp_value_check(const qp_key *key, const char *value, qp_arena *a, const char **out, qp_value_fault *fault,
-                         qp_err *err) {
-    static qp_status (*const check[QP_KEY_TYPE_COUNT])(const qp_key *, const char *, qp_arena *, const char **,
-                                                       qp_value_fault *, qp_err *) = {
-        check_int, check_u64, check_word, check_text, check_shape, check_layout, check_layers, check_dist, check_edges,
-        check_hex, check_place};
+qp_status qp_value_check(const qp_key *key, const char *value, qp_arena *a, const char **out,
+                         qp_value_fault *fault, qp_err *err) {
+    static qp_status (*const check[QP_KEY_TYPE_COUNT])(const qp_key *, const char *, qp_arena *,
+                                                       const char **, qp_value_fault *, qp_err *) = {
+        check_int,    check_u64,  check_word,  check_text, check_shape, check_layout,
+        check_layers, check_dist, check_edges, check_hex,  check_place};
     *fault = (qp_value_fault){0};
     if (value[0] == '\0') {
         fault->wanted = "a value";

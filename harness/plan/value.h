@@ -12,9 +12,11 @@ typedef struct qp_value_fault {
 } qp_value_fault;
 
 // *out: canonical spelling in the arena. A bad value is QP_OK with fault->wanted set; a status is memory.
-qp_status qp_value_check(const qp_key *key, const char *value, qp_arena *a, const char **out, qp_value_fault *fault, qp_err *err);
+qp_status qp_value_check(const qp_key *key, const char *value, qp_arena *a, const char **out,
+                         qp_value_fault *fault, qp_err *err);
 
-// Rules between the keys of one expanded case. *complaint NULL: none broken; else the sentence, and *key the one to point at.
+// Rules between the keys of one expanded case. *complaint NULL: none broken; else the sentence, and *key the
+// one to point at.
 qp_status qp_case_rules(const qp_case *c, qp_arena *a, const char **complaint, const char **key, qp_err *err);
 
 #endif

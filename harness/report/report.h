@@ -6,6 +6,8 @@
 #include "core/arena.h"
 #include "judge/judge.h"
 
+#define QP_RUN_ID "run" // id of a result that belongs to the run as a whole (a coverage floor), not to a case line
+
 typedef struct qp_record qp_record; // an open record file: OUT/record.jsonl
 
 typedef struct qp_provenance { // allow-list: nothing of the environment but this

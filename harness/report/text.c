@@ -4,6 +4,7 @@
 
 #include "core/file.h"
 #include "report/log.h"
+#include "report/report.h"
 
 static qp_status write_findings(qp_text *t, const qp_case_result *c, qp_err *err) {
     for (int i = 0; i < c->n_findings; i++) {
@@ -27,7 +28,7 @@ static qp_status write_cases(qp_text *t, const qp_log *log, qp_verdict v, qp_err
         if (v == QP_PASS) continue;
         QP_TRY(qp_text_add(t, err, "    %s: %s\n", qp_reason_name(c->reason), c->text != NULL ? c->text : ""));
         QP_TRY(write_findings(t, c, err));
-        if (v != QP_SKIP)
+        if (v != QP_SKIP && (c->id == NULL || strcmp(c->id, QP_RUN_ID) != 0))
             QP_TRY(qp_text_add(t, err, "      again  quantproof repro '%s'\n", c->line != NULL ? c->line : ""));
     }
     return QP_OK;

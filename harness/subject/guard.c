@@ -154,14 +154,19 @@ static bool is_poison(const uint8_t *e, size_t n_bytes, uint8_t poison) {
     return true;
 }
 
-// Cheap look for anything that could be unwritten: one comparison per byte, no branch.
+// Cheap look for anything that could be unwritten: one comparison per two bytes (one for byte elements), no
+// branch.
 static bool holds_poison(const uint8_t *bytes, size_t n_bytes, size_t elem_bytes) {
-    size_t equal = 0;
-    for (size_t i = 0; i < n_bytes; i++) equal += bytes[i] == poison_byte[0];
-    if (equal < elem_bytes) return false;
-    for (size_t i = 0; i < n_bytes; i += elem_bytes)
-        if (is_poison(bytes + i, elem_bytes, poison_byte[0])) return true;
-    return false;
+    const uint16_t pair = (uint16_t)(poison_byte[0] << 8 | poison_byte[0]);
+    if (elem_bytes == 1) return n_bytes > 0 && memchr(bytes, poison_byte[0], n_bytes) != NULL;
+    size_t n = n_bytes / 2, hits = 0;
+#pragma omp simd reduction(+ : hits)
+    for (size_t i = 0; i < n; i++) {
+        uint16_t v;
+        memcpy(&v, bytes + 2 * i, sizeof v);
+        hits += v == pair;
+    }
+    return hits > 0;
 }
 
 // The second answer against the first, which the caller's memory holds.

@@ -20,6 +20,8 @@ struct qp_subject {
 
 // One pass through the subject's own function. *what: kernel or variant name, alive as long as the subject.
 qp_status subject_launch(qp_subject *s, const qp_launch *launch, const char **what, qp_err *err);
+// What a plug-in says about itself against the headers of this build; QP_USAGE.
+qp_status subject_check_plugin(const char *path, const qp_plugin *p, qp_err *err);
 const char *subject_text(qp_subject *s, const char *fmt, ...)
     QP_PRINTF(2, 3); // kept copy; NULL when out of memory
 

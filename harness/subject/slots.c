@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-// Element counts of one tensor's fields.
+// Element counts of one tensor's fields. An empty tensor has buffers of no bytes, which are watched like
+// others.
+enum { NOT_READ = -1 };
 typedef struct counts {
     int64_t pitched, plain, amax, amax_out, one, codes, scales;
 } counts;
@@ -48,13 +50,14 @@ static counts counts_of(const qp_launch *l, const qp_ktensor *t) {
     if (!tensor && f->grain == QP_GRAIN_AXIS0) grain = rows;
     if (!tensor && f->grain == QP_GRAIN_BLOCK) grain = rows * nb;
     if (!tensor && f->grain == QP_GRAIN_BLOCK2D) grain = ceil_div(rows, f->block_rows) * nb;
-    counts c = {.plain = rows * cols, .amax = grain, .amax_out = grain, .one = f->has_global ? 1 : 0};
+    counts c = {.plain = rows * cols, .amax = grain, .amax_out = grain, .one = f->has_global ? 1 : NOT_READ};
     c.pitched = rows > 0 && cols > 0 ? (rows - 1) * t->ld + cols : 0;
     c.codes = rows * ceil_div(cols, 2);
     c.scales = rows * nb;
-    if (l->format == QP_NVFP4) c.amax = 0;                                  // not read
-    if (l->op == QP_OP_BACKWARD && l->format == QP_NVFP4_STATIC) c.one = 0; // its mask is the block amax
-    if (l->op == QP_OP_BACKWARD && l->bwd == QP_BWD_PASS) c.amax = c.one = c.pitched = 0;
+    if (l->format == QP_NVFP4) c.amax = NOT_READ;
+    if (l->op == QP_OP_BACKWARD && l->format == QP_NVFP4_STATIC)
+        c.one = NOT_READ; // its mask is the block amax
+    if (l->op == QP_OP_BACKWARD && l->bwd == QP_BWD_PASS) c.amax = c.one = c.pitched = NOT_READ;
     return c;
 }
 
@@ -74,6 +77,7 @@ qp_status slots_of(const qp_launch *l, int tensor, slot out[MAX_SLOTS], int *n, 
         int64_t count;
         memcpy(&count, (const char *)&c + f->count, sizeof count);
         memcpy(&s.host, (const char *)t + f->offset, sizeof s.host);
+        if (count < 0) continue;
         s.elem_bytes = f->elem_bytes > 0 ? (size_t)f->elem_bytes : qp_dtype_bytes(l->dtype);
         s.n_bytes = (size_t)count * s.elem_bytes;
         s.may_shift = f->may_shift;

@@ -48,7 +48,7 @@ static void split_spec(const char *spec, char *path, size_t n, const char **vari
     snprintf(path, n, "%s%.*s", plain ? "./" : "", (int)len, spec);
 }
 
-static qp_status check_plugin(const char *path, const qp_plugin *p, qp_err *err) {
+qp_status subject_check_plugin(const char *path, const qp_plugin *p, qp_err *err) {
     if (p == NULL) QP_FAIL(QP_USAGE, "%s: qp_plugin_v1() returned NULL", path);
     if (p->abi != QP_PLUGIN_ABI)
         QP_FAIL(QP_USAGE, "%s: plug-in ABI %d wanted, got %d", path, QP_PLUGIN_ABI, p->abi);
@@ -96,7 +96,7 @@ static qp_status load_plugin(qp_subject *s, const char *spec, qp_arena *a, qp_er
         qp_plugin_entry_fn entry;
     } symbol;
     split_spec(spec, path, sizeof path, &variant);
-    if (!qp_file_exists(path)) {
+    if (spec[0] == '\0' || !qp_file_exists(path)) {
         static const char *const builtin[] = {"builtin"};
         const char *near = qp_nearest(spec, builtin, 1);
         if (near != NULL) QP_FAIL(QP_USAGE, "unknown subject '%s': did you mean '%s'?", spec, near);
@@ -107,7 +107,7 @@ static qp_status load_plugin(qp_subject *s, const char *spec, qp_arena *a, qp_er
     symbol.data = dlsym(s->library, "qp_plugin_v1");
     if (symbol.data == NULL) QP_FAIL(QP_USAGE, "%s: does not export qp_plugin_v1, so it is no plug-in", path);
     s->plugin = symbol.entry();
-    QP_TRY(check_plugin(path, s->plugin, err));
+    QP_TRY(subject_check_plugin(path, s->plugin, err));
     QP_TRY(choose_variant(s, path, variant, a, err));
     return qp_arena_printf(a, &s->name, err, "%s (%s %s)", spec, s->plugin->name, s->plugin->version);
 }
@@ -178,9 +178,8 @@ static qp_status run_plugin(const qp_subject *s, const qp_launch *launch, qp_err
     qp_status status = s->variant->run(launch, msg, sizeof msg);
     if (status == QP_OK) return QP_OK;
     msg[sizeof msg - 1] = '\0';
-    if ((unsigned)status >= QP_STATUS_COUNT)
-        QP_FAIL(QP_BROKEN, "%s: returned status %d", s->name, (int)status);
-    QP_FAIL(status, "%s: %s", s->name, msg[0] != '\0' ? msg : "no reason given");
+    if ((unsigned)status >= QP_STATUS_COUNT) QP_FAIL(QP_BROKEN, "returned status %d", (int)status);
+    QP_FAIL(status, "%s", msg[0] != '\0' ? msg : "no reason given");
 }
 
 qp_status subject_launch(qp_subject *s, const qp_launch *launch, const char **what, qp_err *err) {
@@ -200,7 +199,9 @@ qp_status qp_subject_offers(const qp_subject *s, qp_op op, qp_format format, qp_
         // A plug-in answers for itself: a launch of no tensors costs nothing.
         const qp_ktensor none = {0};
         qp_launch l = {.op = op, .format = format, .engine = engine, .dtype = dtype, .tensors = &none};
-        return run_plugin(s, &l, err);
+        qp_status status = run_plugin(s, &l, err);
+        if (status != QP_OK) qp_err_prefix(err, "%s", s->name);
+        return status;
     }
     const qp_kernel_row *k;
     QP_TRY(find_or_say(s, op, format, engine, &k, err));

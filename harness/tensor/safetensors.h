@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// safetensors files: read (mmap, header checked before use) and write (atomic). Format: huggingface/safetensors.
+// safetensors files: read (mmap, header checked before use) and write (atomic). Format:
+// huggingface/safetensors.
 #ifndef TENSOR_SAFETENSORS_H
 #define TENSOR_SAFETENSORS_H
 
@@ -26,24 +27,26 @@ typedef struct qp_st_file {
     const qp_st_tensor *const *by_name; // sorted by name
 } qp_st_file;
 
-// Errors (QP_CORRUPT) name file, tensor, wanted, got: short file, header too long, bad JSON, unknown dtype, offsets that
-// overlap, leave holes or pass the end, size that does not match shape * dtype, duplicate name.
+// Errors (QP_CORRUPT) name file, tensor, wanted, got: short file, header too long, bad JSON, unknown dtype,
+// offsets that overlap, leave holes or pass the end, size that does not match shape * dtype, duplicate name.
 qp_status qp_st_open(const char *path, qp_arena *a, qp_st_file *out, qp_err *err);
 void qp_st_close(qp_st_file *f);
 const qp_st_tensor *qp_st_find(const qp_st_file *f, const char *name);
 
 // Writes path atomically; tensors in the given order; metadata: n_meta key/value pairs (may be 0).
-qp_status qp_st_write(const char *path, const qp_st_tensor *tensors, int n_tensors, const char *const (*meta)[2], int n_meta,
-                      qp_err *err);
+qp_status qp_st_write(const char *path, const qp_st_tensor *tensors, int n_tensors,
+                      const char *const (*meta)[2], int n_meta, qp_err *err);
 
-// A folder with model.safetensors, or with *.safetensors and model.safetensors.index.json, or one file: all tensors by name.
+// A folder with model.safetensors, or with *.safetensors and model.safetensors.index.json, or one file: all
+// tensors by name.
 typedef struct qp_st_set {
     qp_st_file *files;
     int n_files;
 } qp_st_set;
 qp_status qp_st_set_open(const char *path, qp_arena *a, qp_st_set *out, qp_err *err);
 void qp_st_set_close(qp_st_set *s);
-const qp_st_tensor *qp_st_set_find(const qp_st_set *s, const char *name, const char **file); // NULL when absent
+const qp_st_tensor *qp_st_set_find(const qp_st_set *s, const char *name,
+                                   const char **file); // NULL when absent
 // hash of names, dtypes, shapes and bytes, independent of how the set is cut into files
 uint64_t qp_st_set_hash(const qp_st_set *s);
 

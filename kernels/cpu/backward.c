@@ -8,11 +8,17 @@
 #include "kernels.h"
 
 K_CLONES static void clip_16(const float *x, const uint16_t *grad, uint16_t *y, int n, float amax) {
-    for (int i = 0; i < n; i++) y[i] = f32_abs(x[i]) <= amax ? grad[i] : 0;
+    for (int i = 0; i < n; i++) {
+        uint16_t g = grad[i]; // read whatever the mask says: a loop without branches
+        y[i] = f32_abs(x[i]) <= amax ? g : 0;
+    }
 }
 
 K_CLONES static void clip_32(const float *x, const uint32_t *grad, uint32_t *y, int n, float amax) {
-    for (int i = 0; i < n; i++) y[i] = f32_abs(x[i]) <= amax ? grad[i] : 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t g = grad[i]; // read whatever the mask says: a loop without branches
+        y[i] = f32_abs(x[i]) <= amax ? g : 0;
+    }
 }
 
 // n elements of one row that share one amax.

@@ -82,7 +82,7 @@ K_INLINE float e4m3_round(float v) {
 // The code of a magnitude that e4m3_round returned. NaN -> 7f.
 K_INLINE uint8_t e4m3_code(float rounded) {
     uint32_t a = bits(rounded);
-    uint32_t sub = (uint32_t)(int32_t)(rounded * 512.0f);
+    uint32_t sub = (uint32_t)(int32_t)((a < 0x3c800000u ? rounded : 0.0f) * 512.0f);
     uint32_t nor = (a >> 20) - (120u << 3);
     uint32_t c = a < 0x3c800000u ? sub : nor;
     return (uint8_t)(a > 0x7f800000u ? 0x7fu : c);

@@ -99,13 +99,18 @@ DEVICE bool k_aligned(const void *p) {
 }
 
 DEVICE void k_load_raw(int dtype, const void *base, int64_t i, int n, uint32_t *v) {
-    if (dtype == QP_FP32) {
-        const uint32_t *p = (const uint32_t *)base + i;
-        UNROLL for (int j = 0; j < K_UNIT; j++) v[j] = j < n ? p[j] : 0;
-        return;
-    }
-    const uint16_t *p = (const uint16_t *)base + i;
-    if (n == K_UNIT && k_aligned(p)) {
+    bool wide = dtype == QP_FP32;
+    const void *p = (const char *)base + i * (wide ? 4 : 2);
+    if (n < K_UNIT || !k_aligned(p)) {
+        UNROLL for (int j = 0; j < K_UNIT; j++) v[j] = j >= n ? 0
+                                                       : wide ? ((const uint32_t *)p)[j]
+                                                              : ((const uint16_t *)p)[j];
+    } else if (wide) {
+        UNROLL for (int q = 0; q < 4; q++) {
+            k_vec a = ((const k_vec *)p)[q];
+            UNROLL for (int j = 0; j < 4; j++) v[4 * q + j] = a.w[j];
+        }
+    } else {
         UNROLL for (int q = 0; q < 2; q++) {
             k_vec a = ((const k_vec *)p)[q];
             UNROLL for (int j = 0; j < 4; j++) {
@@ -113,26 +118,29 @@ DEVICE void k_load_raw(int dtype, const void *base, int64_t i, int n, uint32_t *
                 v[8 * q + 2 * j + 1] = a.w[j] >> 16;
             }
         }
-    } else {
-        UNROLL for (int j = 0; j < K_UNIT; j++) v[j] = j < n ? p[j] : 0;
     }
 }
 
 DEVICE void k_store_raw(int dtype, void *base, int64_t i, int n, const uint32_t *v) {
-    if (dtype == QP_FP32) {
-        uint32_t *p = (uint32_t *)base + i;
-        UNROLL for (int j = 0; j < K_UNIT; j++) if (j < n) p[j] = v[j];
-        return;
-    }
-    uint16_t *p = (uint16_t *)base + i;
-    if (n == K_UNIT && k_aligned(p)) {
+    bool wide = dtype == QP_FP32;
+    void *p = (char *)base + i * (wide ? 4 : 2);
+    if (n < K_UNIT || !k_aligned(p)) {
+        UNROLL for (int j = 0; j < K_UNIT; j++) {
+            if (j < n && wide) ((uint32_t *)p)[j] = v[j];
+            if (j < n && !wide) ((uint16_t *)p)[j] = (uint16_t)v[j];
+        }
+    } else if (wide) {
+        UNROLL for (int q = 0; q < 4; q++) {
+            k_vec a;
+            UNROLL for (int j = 0; j < 4; j++) a.w[j] = v[4 * q + j];
+            ((k_vec *)p)[q] = a;
+        }
+    } else {
         UNROLL for (int q = 0; q < 2; q++) {
             k_vec a;
             UNROLL for (int j = 0; j < 4; j++) a.w[j] = v[8 * q + 2 * j] | v[8 * q + 2 * j + 1] << 16;
             ((k_vec *)p)[q] = a;
         }
-    } else {
-        UNROLL for (int j = 0; j < K_UNIT; j++) if (j < n) p[j] = (uint16_t)v[j];
     }
 }
 

@@ -148,7 +148,7 @@ static void quant_row(const work *w) {
         }
         uint8_t byte = w->s->scale_byte(p);
         if (w->row < w->s->scale_rows(w->t->rows)) w->t->scales[w->row * w->nb + col / BLOCK] = byte;
-        float d = e4m3_value(byte) * ws2;
+        float d = w->s->element_scale(byte, p) * ws2;
         for (int j = 0; j < BLOCK && col + j < w->s->cols_written(w->t->cols); j += 2) {
             uint8_t pair = (uint8_t)(nibble(w, x[j] / d) | nibble(w, x[j + 1] / d) << 4);
             w->t->codes[w->row * row_bytes + (col + j) / 2] = pair;
@@ -184,7 +184,7 @@ static void begin_tensor(const work *w, qp_grain grain) {
     if (w->l->op == QP_OP_QUANT)
         store(QP_FP32, w->t->weight_scale_2, 0, w->s->global(w->t->global_amax[0]) / 2688.0f);
     if (w->l->op != QP_OP_AMAX || w->t->amax_out == NULL || grain == QP_GRAIN_BLOCK) return;
-    for (int64_t i = 0; i < (grain == QP_GRAIN_TENSOR ? 1 : w->t->rows); i++) w->t->amax_out[i] = 0.0f;
+    for (int64_t i = 0; i < (grain == QP_GRAIN_TENSOR ? 1 : w->t->rows); i++) w->t->amax_out[i] = w->s->amax_begin(w->t->amax_out[i]);
 }
 
 qp_status run_steps(const steps *s, const qp_launch *l, char *msg, size_t msg_bytes) {

@@ -71,6 +71,15 @@ static float signed_value(float x) {
     return x;
 }
 
+static float unrounded_scale(uint8_t byte, float p) {
+    (void)byte;
+    return p;
+}
+
+static float what_was_there(float in_output) {
+    return in_output;
+}
+
 // ---- masks
 // -------------------------------------------------------------------------------------------------------------
 
@@ -147,6 +156,8 @@ VARIANT(run_per_32, scale_width, 2 * BLOCK)
 VARIANT(run_ties_down, e2m1, e2m1_ties_down)
 VARIANT(run_global_one, global, global_is_one)
 VARIANT(run_ws2_reciprocal, second_level, second_level_reciprocal)
+VARIANT(run_unrounded_scale, element_scale, unrounded_scale)
+VARIANT(run_not_zeroed, amax_begin, what_was_there)
 
 static const qp_plugin_variant variants[] = {
     {"good", "control: no sin", good},
@@ -170,6 +181,9 @@ static const qp_plugin_variant variants[] = {
     {"e2m1-ties-down", "numerics trap 9: every tie goes down", run_ties_down},
     {"global-scale-one", "E-127: the second-level scale is taken as 1", run_global_one},
     {"dequant-reciprocal-scale", "E-119: dequantizes with 1/weight_scale_2", run_ws2_reciprocal},
+    {"packs-with-unrounded-scale", "E-109: codes from the fp32 scale, the E4M3 scale is what is stored", run_unrounded_scale},
+    {"amax-not-zeroed", "E-122: the kernel that zeroes the running maximum is not launched", run_not_zeroed},
+    {"barrier-in-branch", "a barrier inside the branch that only half of the threads take (CUDA source)", run_barrier_in_branch},
 };
 
 static const qp_plugin plugin = {

@@ -10,7 +10,7 @@
 
 #include "simt/block.h"
 
-static int threads_for(int64_t n_blocks) {
+static QP_UNUSED int threads_for(int64_t n_blocks) { // unused where OpenMP is off, and its pragmas with it
 #if defined(_OPENMP)
     int most = omp_get_max_threads();
     return n_blocks < most ? (int)n_blocks : most;

@@ -2,6 +2,12 @@
 // Every built-in kernel of cpu against the CUDA source run by simt: two implementations, one answer, bit for
 // bit, over ragged grouped launches with every special value, any alignment, and any order of threads. Guard
 // bytes and inputs stay untouched.
+#include <pthread.h>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include "tests/kit.h"
 
 static const qp_dtype types[] = {QP_BF16, QP_FP16, QP_FP32};
@@ -60,6 +66,37 @@ START_TEST(more_tensors_than_one_table_holds_are_several_launches) {
 }
 END_TEST
 
+enum { CALLERS = 8 };
+
+// What a rank does: one OpenMP thread, kernels of its own at the same time as everyone else's.
+static void *call_kernels(void *wrong) {
+#if defined(_OPENMP)
+    omp_set_num_threads(1);
+#endif
+    for (int i = 0; i < qp_n_kernels / QP_DEVICE_COUNT; i++) {
+        const qp_kernel_row *row = &qp_kernels[i];
+        kit *k = kit_new(row->op, row->format, QP_FP16, kit_ragged, QP_COUNT(kit_ragged), 0, 77);
+        qp_err err = {0};
+        k->launch.bwd = QP_BWD_CLIP;
+        qp_status a = kit_run(k, &k->a, row->fn, 0, KIT_FILL, &err);
+        qp_status b = kit_run(k, &k->b, kit_kernel(QP_DEVICE_SIMT, row->op, row->format), 5, KIT_FILL, &err);
+        if (a != QP_OK || b != QP_OK || kit_difference(k) >= 0) (*(int *)wrong)++;
+        kit_free(k);
+    }
+    return NULL;
+}
+
+START_TEST(ranks_may_call_kernels_at_the_same_time) {
+    if (kit_no_simt("ranks_may_call_kernels_at_the_same_time")) return;
+    pthread_t thread[CALLERS];
+    int wrong[CALLERS] = {0};
+    for (int i = 0; i < CALLERS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, call_kernels, &wrong[i]), 0);
+    for (int i = 0; i < CALLERS; i++) pthread_join(thread[i], NULL);
+    for (int i = 0; i < CALLERS; i++) ck_assert_int_eq(wrong[i], 0);
+}
+END_TEST
+
 // What is written, and only that: with two different fills the same bytes must agree between the runs.
 static int64_t bytes_that_follow_the_fill(const kit *k, const void *begin, int64_t n_bytes) {
     int64_t offset = (const unsigned char *)begin - k->a.base, n = 0;
@@ -113,6 +150,7 @@ int main(void) {
     tcase_add_loop_test(c, cpu_and_simt_give_the_same_bits, 0, qp_n_kernels / QP_DEVICE_COUNT);
     tcase_add_test(c, thread_and_block_order_change_nothing);
     tcase_add_test(c, more_tensors_than_one_table_holds_are_several_launches);
+    tcase_add_test(c, ranks_may_call_kernels_at_the_same_time);
     tcase_add_test(c, all_outputs_are_written_and_nothing_else);
     suite_add_tcase(s, c);
     return kit_main(s);

@@ -2,7 +2,9 @@
 // The cpu kernels compiled a second time, here, without clones and at -O2 for the plain instruction set,
 // against the library's dispatched ones: bit-identical for every op, format, type and shape. The sources are
 // included, under other names.
+#if !defined(QP_NO_CLONES)
 #define QP_NO_CLONES
+#endif
 #define k_cpu_tile_load plain_tile_load
 #define k_cpu_tile_store plain_tile_store
 #define k_cpu_tile_amax plain_tile_amax

@@ -100,6 +100,8 @@ START_TEST(every_mutant_is_live) {
     amax[1] = 1.001f;
     *global = 0.01f;
     ((float *)(uintptr_t)t->x)[128] = 1.002f;
+    amax[2] = 127.0f; // scale 1: a half step is an exact tie
+    ((float *)(uintptr_t)t->x)[2 * 128] = 2.5f;
     unsigned char *inputs = malloc(k->input_bytes);
     ck_assert_ptr_nonnull(inputs);
     memcpy(inputs, k->inputs, k->input_bytes);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digests: any cut of a tensor gives the same total, any changed or moved element another; and the two checks that live on them.
+// Digests: any cut of a tensor gives the same total, any changed or moved element another; and the two checks
+// that live on them.
 #include "checks/tests/evidence.h"
 
 enum { ROWS = 8, COLS = 32 };
@@ -10,8 +11,8 @@ static void fill(uint16_t *full) {
 }
 
 // Appends the digests of the part [row0, +n_rows) x [col0, +n_cols) of full, as rank holds it.
-static void add_part(const uint16_t *full, int rank, int64_t row0, int64_t n_rows, int64_t col0, int64_t n_cols, const int64_t *ids,
-                     qp_arena *a, qp_digest *all, int64_t *n) {
+static void add_part(const uint16_t *full, int rank, int64_t row0, int64_t n_rows, int64_t col0,
+                     int64_t n_cols, const int64_t *ids, qp_arena *a, qp_digest *all, int64_t *n) {
     uint16_t part[ROWS * COLS];
     int64_t rows[ROWS], local[ROWS], n_held = 0;
     for (int64_t r = 0; r < n_rows; r++) {
@@ -23,8 +24,17 @@ static void add_part(const uint16_t *full, int rank, int64_t row0, int64_t n_row
         local[n_held] = r;
         rows[n_held++] = row;
     }
-    qp_state st = {.stage = "fakequant", .fqn = "m", .field = "y", .rank = rank, .format = QP_FP8_E4M3, .dtype = QP_BF16,
-                   .rows = n_rows, .cols = n_cols, .row_ids = ids != NULL ? local : NULL, .n_rows_held = n_held, .data = part};
+    qp_state st = {.stage = "fakequant",
+                   .fqn = "m",
+                   .field = "y",
+                   .rank = rank,
+                   .format = QP_FP8_E4M3,
+                   .dtype = QP_BF16,
+                   .rows = n_rows,
+                   .cols = n_cols,
+                   .row_ids = ids != NULL ? local : NULL,
+                   .n_rows_held = n_held,
+                   .data = part};
     qp_digest *d;
     int64_t k;
     ck_assert_int_eq(qp_digest_state(&st, rows, col0, a, &d, &k, NULL), QP_OK);
@@ -65,12 +75,31 @@ START_TEST(row_digests_of_column_shards_add_up) {
 }
 END_TEST
 
+START_TEST(aligned_and_unaligned_rows_of_every_type_give_the_same_sum) {
+    static const qp_dtype types[] = {QP_BF16, QP_FP16, QP_FP32, QP_E4M3, QP_U8, QP_I64};
+    unsigned char bytes[257], shifted[257];
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (unsigned char)(i * 37 + 11); // NaN images of every type are among them
+    memcpy(shifted + 1, bytes, 256);
+    for (int t = 0; t < QP_COUNT(types); t++) {
+        int64_t n = 256 / (int64_t)qp_dtype_bytes(types[t]) - 1;
+        uint64_t sum = qp_digest_row(bytes, types[t], n, 7, 5);
+        ck_assert_uint_eq(sum, qp_digest_row(shifted + 1, types[t], n, 7, 5));
+        ck_assert_uint_ne(sum, qp_digest_row(bytes, types[t], n, 8, 5));
+        bytes[9] ^= 1;
+        ck_assert_uint_ne(sum, qp_digest_row(bytes, types[t], n, 7, 5));
+        bytes[9] ^= 1;
+    }
+}
+END_TEST
+
 START_TEST(every_cut_equals_the_whole_and_replicas_count_once) {
     for (int t = 0; t < 4; t++) add_part(full, t, 2 * t, 2, 0, COLS, NULL, arena, got, &n_got);
     expect_pass(compare_layouts(got, n_got, base, n_base), 1);
     n_got = 0;
     for (int t = 0; t < 2; t++)
-        for (int dp = 0; dp < 2; dp++) add_part(full, 2 * dp + t, 0, ROWS, 16 * t, 16, NULL, arena, got, &n_got);
+        for (int dp = 0; dp < 2; dp++)
+            add_part(full, 2 * dp + t, 0, ROWS, 16 * t, 16, NULL, arena, got, &n_got);
     expect_pass(compare_layouts(got, n_got, base, n_base), 1);
 }
 END_TEST
@@ -173,14 +202,21 @@ END_TEST
 
 START_TEST(scalars_are_one_part_wherever_they_are_held) {
     static const uint32_t same = 0x3f800000, other = 0x3f800001;
-    static const char *const fields[] = {"weight_quantizer._global_amax", "input_quantizer._amax", "weight_scale_2",
-                                         "weight_quantizer._amax"};
+    static const char *const fields[] = {"weight_quantizer._global_amax", "input_quantizer._amax",
+                                         "weight_scale_2", "weight_quantizer._amax"};
     for (int i = 0; i < QP_COUNT(fields); i++)
         for (int planted = 0; planted < 2; planted++) {
             n_got = 0;
             for (int rank = 0; rank < 2; rank++) {
-                qp_state st = {.stage = "sync", .fqn = "m", .field = fields[i], .rank = rank, .format = QP_NVFP4,
-                               .dtype = QP_FP32, .rows = 1, .cols = 1, .n_rows_held = 1,
+                qp_state st = {.stage = "sync",
+                               .fqn = "m",
+                               .field = fields[i],
+                               .rank = rank,
+                               .format = QP_NVFP4,
+                               .dtype = QP_FP32,
+                               .rows = 1,
+                               .cols = 1,
+                               .n_rows_held = 1,
                                .data = rank == 1 && planted ? &other : &same};
                 qp_digest *d;
                 int64_t k;
@@ -194,7 +230,8 @@ START_TEST(scalars_are_one_part_wherever_they_are_held) {
 END_TEST
 
 START_TEST(runs_end_at_segments_so_that_replicated_heads_count_once) {
-    static const qp_segment segments[] = {{.name = "q", .rows = 4}, {.name = "k", .rows = 2, .units = 1, .replicate = true}};
+    static const qp_segment segments[] = {{.name = "q", .rows = 4},
+                                          {.name = "k", .rows = 2, .units = 1, .replicate = true}};
     static const qp_module m = {.fqn = "m", .out = 6, .in = COLS, .segments = segments, .n_segments = 2};
     static const int64_t rank0[] = {0, 1, 4, 5}, rank1[] = {2, 3, 4, 5}, whole[] = {0, 1, 2, 3, 4, 5};
     static const int64_t *const rows[] = {rank0, rank1, whole};
@@ -203,9 +240,18 @@ START_TEST(runs_end_at_segments_so_that_replicated_heads_count_once) {
     for (int i = 0; i < 3; i++) {
         uint16_t part[ROWS * COLS];
         int64_t n_rows = i < 2 ? 4 : 6;
-        for (int64_t r = 0; r < n_rows; r++) memcpy(part + r * COLS, full + rows[i][r] * COLS, sizeof *part * COLS);
-        qp_state st = {.stage = "shard", .fqn = "m", .field = "weight", .rank = i, .module = &m, .dtype = QP_BF16, .rows = n_rows,
-                       .cols = COLS, .n_rows_held = n_rows, .data = part};
+        for (int64_t r = 0; r < n_rows; r++)
+            memcpy(part + r * COLS, full + rows[i][r] * COLS, sizeof *part * COLS);
+        qp_state st = {.stage = "shard",
+                       .fqn = "m",
+                       .field = "weight",
+                       .rank = i,
+                       .module = &m,
+                       .dtype = QP_BF16,
+                       .rows = n_rows,
+                       .cols = COLS,
+                       .n_rows_held = n_rows,
+                       .data = part};
         ck_assert_int_eq(qp_digest_state(&st, rows[i], 0, arena, &d[i], &n[i], NULL), QP_OK);
         ck_assert_int_eq(n[i], 2);
     }
@@ -221,6 +267,7 @@ int main(void) {
     TCase *t = tcase_create("digests");
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, row_digests_of_column_shards_add_up);
+    tcase_add_test(t, aligned_and_unaligned_rows_of_every_type_give_the_same_sum);
     tcase_add_test(t, every_cut_equals_the_whole_and_replicas_count_once);
     tcase_add_test(t, a_changed_and_a_moved_element_are_seen);
     tcase_add_test(t, a_difference_outside_the_comparable_runs_is_seen);

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// State checks: equal bits pass, one planted bit fires, and NaN, zero signs and distances are counted as promised.
+// State checks: equal bits pass, one planted bit fires, and NaN, zero signs and distances are counted as
+// promised.
 #include "checks/tests/evidence.h"
 
 #include "qp/ref.h"
 
 // A state of two rows of four bf16 values, or whatever dtype and field say about the same bytes.
-static qp_state state_of(const char *stage, const char *field, qp_dtype t, int64_t rows, int64_t cols, const void *data) {
-    return (qp_state){.stage = stage, .fqn = "l.0.down_proj", .field = field, .rank = 3, .format = QP_NVFP4_STATIC, .dtype = t,
-                      .rows = rows, .cols = cols, .n_rows_held = rows, .data = data};
+static qp_state state_of(const char *stage, const char *field, qp_dtype t, int64_t rows, int64_t cols,
+                         const void *data) {
+    return (qp_state){.stage = stage,
+                      .fqn = "l.0.down_proj",
+                      .field = field,
+                      .rank = 3,
+                      .format = QP_NVFP4_STATIC,
+                      .dtype = t,
+                      .rows = rows,
+                      .cols = cols,
+                      .n_rows_held = rows,
+                      .data = data};
 }
 
 static qp_finding compare(const char *check, const qp_state *st, const void *want) {
@@ -17,8 +27,9 @@ static qp_finding compare(const char *check, const qp_state *st, const void *wan
 
 static const uint16_t bf16_want[8] = {0x3f80, 0xbf80, 0x0000, 0x7fc0, 0x4000, 0x7f80, 0x0001, 0x3f81};
 
-static const char *const bit_checks[] = {"shard-map", "amax-exact",   "input-amax", "global-amax", "bits-forward", "bits-backward",
-                                         "pack-bits", "dequant-bits", "ckpt-same",  "ckpt-other",  "ckpt-back"};
+static const char *const bit_checks[] = {"shard-map",    "amax-exact",    "input-amax", "global-amax",
+                                         "bits-forward", "bits-backward", "pack-bits",  "dequant-bits",
+                                         "ckpt-same",    "ckpt-other",    "ckpt-back"};
 
 START_TEST(every_bit_check_passes_on_equal_bits_and_fires_on_one_flipped_bit) {
     for (int i = 0; i < QP_COUNT(bit_checks); i++) {
@@ -181,8 +192,10 @@ START_TEST(pack_against_fakequant_names_every_class_and_fails_on_what_none_expla
     qp_state st = state_of("pack", QP_FIELD_PACK_CLASSES, QP_I64, 1, REF_SCALE_CLASS_COUNT, counts);
     qp_finding f = compare("pack-fakequant", &st, NULL);
     expect_pass(f, 75);
-    static const char *const said[] = {"same 10", "ulp 20", "midpoint 30", "lifted 4", "zero-block 5", "tiny 6", "unexplained 0"};
-    for (int i = 0; i < QP_COUNT(said); i++) ck_assert_msg(strstr(f.text, said[i]) != NULL, "%s not in %s", said[i], f.text);
+    static const char *const said[] = {"same 10",      "ulp 20", "midpoint 30",  "lifted 4",
+                                       "zero-block 5", "tiny 6", "unexplained 0"};
+    for (int i = 0; i < QP_COUNT(said); i++)
+        ck_assert_msg(strstr(f.text, said[i]) != NULL, "%s not in %s", said[i], f.text);
     counts[REF_SCALE_UNEXPLAINED] = 2;
     f = compare("pack-fakequant", &st, NULL);
     expect_fail(f, QP_WHY_DIFFERENT);

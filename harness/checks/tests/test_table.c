@@ -3,11 +3,12 @@
 #include "checks/tests/evidence.h"
 
 static const char *const all_names[] = {
-    "shard-map",      "amax-exact",    "quantizers-complete", "input-amax",       "group-unity",     "group-members",
-    "global-amax",    "replica-equal", "layout-invariance",   "collective-trace", "bits-forward",    "bits-backward",
-    "pack-bits",      "pack-fakequant", "dequant-bits",       "ckpt-same",        "ckpt-other",      "ckpt-back",
-    "ckpt-keys",      "guard-zones",   "inputs-unchanged",    "output-complete",  "repeat-identical", "simt-findings",
-    "coverage-floor", "refusal",       "error-surfaced"};
+    "shard-map",        "amax-exact",      "quantizers-complete", "input-amax",        "group-unity",
+    "group-members",    "global-amax",     "replica-equal",       "layout-invariance", "collective-trace",
+    "bits-forward",     "bits-backward",   "pack-bits",           "pack-fakequant",    "dequant-bits",
+    "ckpt-same",        "ckpt-other",      "ckpt-back",           "ckpt-keys",         "guard-zones",
+    "inputs-unchanged", "output-complete", "repeat-identical",    "simt-findings",     "coverage-floor",
+    "refusal",          "error-surfaced"};
 
 START_TEST(every_check_has_one_row_one_function_and_a_doc_that_says_what_it_proves) {
     ck_assert_int_eq(qp_n_checks, QP_COUNT(all_names));
@@ -35,21 +36,41 @@ START_TEST(a_check_wants_its_stages_and_fields_and_no_others) {
 END_TEST
 
 START_TEST(every_field_of_every_stage_is_judged_by_bits) {
-    static const char *const pairs[][2] = {
-        {"shard", "weight"}, {"calibrate", "weight_quantizer._amax"}, {"calibrate", "input_quantizer._amax"},
-        {"sync", "weight_quantizer._amax"}, {"sync", "input_quantizer._amax"}, {"promote", "weight_quantizer._global_amax"},
-        {"fakequant", "y"}, {"fakequant", "grad"}, {"pack", "weight_packed"}, {"pack", "weight_scale"}, {"pack", "weight_scale_2"},
-        {"pack", "dequant"}, {"load-same", "weight_quantizer._amax"}, {"load-other", "weight_quantizer._global_amax"},
-        {"load-back", "input_quantizer._amax"}, {"kernel", "y"}, {"kernel", "grad"}, {"kernel", "amax"},
-        {"kernel", "weight_packed"}, {"kernel", "dequant"}};
+    static const char *const pairs[][2] = {{"shard", "weight"},
+                                           {"calibrate", "weight_quantizer._amax"},
+                                           {"calibrate", "input_quantizer._amax"},
+                                           {"sync", "weight_quantizer._amax"},
+                                           {"sync", "input_quantizer._amax"},
+                                           {"promote", "weight_quantizer._global_amax"},
+                                           {"fakequant", "y"},
+                                           {"fakequant", "grad"},
+                                           {"pack", "weight_packed"},
+                                           {"pack", "weight_scale"},
+                                           {"pack", "weight_scale_2"},
+                                           {"pack", "dequant"},
+                                           {"load-same", "weight_quantizer._amax"},
+                                           {"load-other", "weight_quantizer._global_amax"},
+                                           {"load-back", "input_quantizer._amax"},
+                                           {"kernel", "y"},
+                                           {"kernel", "grad"},
+                                           {"kernel", "amax"},
+                                           {"kernel", "weight_packed"},
+                                           {"kernel", "dequant"}};
     static const uint32_t bits = 0x3f800000, other = 0x3f800001;
     for (int i = 0; i < QP_COUNT(pairs); i++) {
         int fired = 0;
-        qp_state st = {.stage = pairs[i][0], .fqn = "m", .field = pairs[i][1], .dtype = QP_FP32, .rows = 1, .cols = 1,
-                       .n_rows_held = 1, .data = &other};
+        qp_state st = {.stage = pairs[i][0],
+                       .fqn = "m",
+                       .field = pairs[i][1],
+                       .dtype = QP_FP32,
+                       .rows = 1,
+                       .cols = 1,
+                       .n_rows_held = 1,
+                       .data = &other};
         qp_compare c = {.got = &st, .want = &bits};
         for (int k = 0; k < qp_n_checks; k++)
-            if (qp_check_wants(&qp_checks[k], pairs[i][0], pairs[i][1])) fired += qp_checks[k].state(&c).verdict == QP_FAILED;
+            if (qp_check_wants(&qp_checks[k], pairs[i][0], pairs[i][1]))
+                fired += qp_checks[k].state(&c).verdict == QP_FAILED;
         ck_assert_msg(fired == 1, "%s %s: %d checks fire", pairs[i][0], pairs[i][1], fired);
     }
 }
@@ -80,9 +101,19 @@ END_TEST
 START_TEST(merging_adds_counts_and_keeps_the_first_difference_of_the_worst_verdict) {
     qp_finding sum = {0};
     qp_finding pass = {.check = "a", .n_judged = 5, .dist = {[16] = 5}};
-    qp_finding suspect = {.check = "a", .verdict = QP_SUSPECT, .reason = QP_WHY_ALL_ZERO, .n_judged = 1, .where = "s"};
-    qp_finding first = {.check = "a", .verdict = QP_FAILED, .reason = QP_WHY_DIFFERENT, .n_judged = 7, .n_diff = 2, .max_ulp = 1,
-                        .dist = {[17] = 2}, .where = "first", .want = "1", .got = "2", .text = "t1"};
+    qp_finding suspect = {
+        .check = "a", .verdict = QP_SUSPECT, .reason = QP_WHY_ALL_ZERO, .n_judged = 1, .where = "s"};
+    qp_finding first = {.check = "a",
+                        .verdict = QP_FAILED,
+                        .reason = QP_WHY_DIFFERENT,
+                        .n_judged = 7,
+                        .n_diff = 2,
+                        .max_ulp = 1,
+                        .dist = {[17] = 2},
+                        .where = "first",
+                        .want = "1",
+                        .got = "2",
+                        .text = "t1"};
     qp_finding second = first;
     memcpy(second.where, "second", 7);
     second.max_ulp = 9;

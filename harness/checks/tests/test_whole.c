@@ -2,15 +2,41 @@
 // Checks over a whole case: groups, collectives, coverage, refusals, injected errors.
 #include "checks/tests/evidence.h"
 
-// ---- groups --------------------------------------------------------------------------------------------------------------
+// ---- groups
+// --------------------------------------------------------------------------------------------------------------
 
 static const char *const qkv[] = {"l.attn.q_proj", "l.attn.k_proj", "l.attn.v_proj"};
 static const char *const gate_up[] = {"l.mlp.gate_proj", "l.mlp.up_proj"};
 static const uint32_t three[] = {0x3f000000, 0x3f000000, 0x3f000000}, two[] = {0x3e000000, 0x3e000000};
 
-static const qp_group_ev want_groups[] = {
-    {0, "l.attn", 3, qkv, true, 0x3f000000, three}, {0, "l.mlp", 2, gate_up, true, 0x3e000000, two},
-    {1, "l.attn", 3, qkv, true, 0x3f000000, three}, {1, "l.mlp", 2, gate_up, true, 0x3e000000, two}};
+static const qp_group_ev want_groups[] = {{.rank = 0,
+                                           .parent = "l.attn",
+                                           .n_members = 3,
+                                           .members = qkv,
+                                           .has_global = true,
+                                           .global_amax = 0x3f000000,
+                                           .member_global_amax = three},
+                                          {.rank = 0,
+                                           .parent = "l.mlp",
+                                           .n_members = 2,
+                                           .members = gate_up,
+                                           .has_global = true,
+                                           .global_amax = 0x3e000000,
+                                           .member_global_amax = two},
+                                          {.rank = 1,
+                                           .parent = "l.attn",
+                                           .n_members = 3,
+                                           .members = qkv,
+                                           .has_global = true,
+                                           .global_amax = 0x3f000000,
+                                           .member_global_amax = three},
+                                          {.rank = 1,
+                                           .parent = "l.mlp",
+                                           .n_members = 2,
+                                           .members = gate_up,
+                                           .has_global = true,
+                                           .global_amax = 0x3e000000,
+                                           .member_global_amax = two}};
 
 static qp_case_ev group_case(const qp_group_ev *got, int n) {
     return (qp_case_ev){.groups = got, .n_groups = n, .want_groups = want_groups, .n_want_groups = 4};
@@ -30,7 +56,13 @@ START_TEST(a_missing_group_an_extra_group_and_a_wrong_member_fire) {
     qp_finding f = judge_case("group-members", &ev);
     expect_fail(f, QP_WHY_MISSING);
     ck_assert_msg(strstr(f.where, "l.mlp rank 1") != NULL, "%s", f.where);
-    got[4] = (qp_group_ev){1, "l.moe", 2, gate_up, true, 0, NULL};
+    got[4] = (qp_group_ev){.rank = 1,
+                           .parent = "l.moe",
+                           .n_members = 2,
+                           .members = gate_up,
+                           .has_global = true,
+                           .global_amax = 0,
+                           .member_global_amax = NULL};
     ev = group_case(got, 5);
     expect_fail(judge_case("group-members", &ev), QP_WHY_UNEXPECTED);
     static const char *const wrong[] = {"l.attn.q_proj", "l.attn.k_proj", "l.attn.o_proj"};
@@ -73,7 +105,14 @@ END_TEST
 
 START_TEST(nan_globals_are_one_class) {
     static const uint32_t nans[] = {0xffc00001, 0x7fc00000}, one_number[] = {0x7fc00000, 0x3f800000};
-    qp_group_ev want = {0, "l.mlp", 2, gate_up, true, 0x7fc00000, nans}, got = want;
+    qp_group_ev want = {.rank = 0,
+                        .parent = "l.mlp",
+                        .n_members = 2,
+                        .members = gate_up,
+                        .has_global = true,
+                        .global_amax = 0x7fc00000,
+                        .member_global_amax = nans},
+                got = want;
     got.global_amax = 0x7f800001;
     qp_case_ev ev = {.groups = &got, .n_groups = 1, .want_groups = &want, .n_want_groups = 1};
     expect_pass(judge_case("group-unity", &ev), 1);
@@ -83,21 +122,34 @@ START_TEST(nan_globals_are_one_class) {
 END_TEST
 
 START_TEST(groups_of_formats_without_a_global_are_judged_by_members_only) {
-    qp_group_ev got = {0, "l.mlp", 2, gate_up, false, 0, NULL};
+    qp_group_ev got = {.rank = 0,
+                       .parent = "l.mlp",
+                       .n_members = 2,
+                       .members = gate_up,
+                       .has_global = false,
+                       .global_amax = 0,
+                       .member_global_amax = NULL};
     qp_case_ev ev = {.groups = &got, .n_groups = 1, .want_groups = &got, .n_want_groups = 1};
     expect_pass(judge_case("group-members", &ev), 1);
     expect_pass(judge_case("group-unity", &ev), 0);
 }
 END_TEST
 
-// ---- collectives ---------------------------------------------------------------------------------------------------------
+// ---- collectives
+// ---------------------------------------------------------------------------------------------------------
 
-static const qp_trace_ev tp0[] = {{"tp", "all_reduce_max", 1, "bfloat16", 7}, {"ep", "flag_gather", 1, "flag", 20},
-                                  {"tp", "all_reduce_max", 64, "bfloat16", 7}};
-static const qp_trace_ev tp1[] = {{"tp", "all_reduce_max", 1, "bfloat16", 7}, {"tp", "all_reduce_max", 64, "bfloat16", 7},
-                                  {"ep", "flag_gather", 1, "flag", 21}};
-static const qp_trace_ev tp0_other[] = {{"tp", "all_reduce_max", 1, "bfloat16", 8}, {"ep", "flag_gather", 1, "flag", 20},
-                                        {"tp", "all_reduce_max", 64, "bfloat16", 8}};
+static const qp_trace_ev tp0[] = {
+    {.group = "tp", .op = "all_reduce_max", .count = 1, .dtype = "bfloat16", .group_id = 7},
+    {.group = "ep", .op = "flag_gather", .count = 1, .dtype = "flag", .group_id = 20},
+    {.group = "tp", .op = "all_reduce_max", .count = 64, .dtype = "bfloat16", .group_id = 7}};
+static const qp_trace_ev tp1[] = {
+    {.group = "tp", .op = "all_reduce_max", .count = 1, .dtype = "bfloat16", .group_id = 7},
+    {.group = "tp", .op = "all_reduce_max", .count = 64, .dtype = "bfloat16", .group_id = 7},
+    {.group = "ep", .op = "flag_gather", .count = 1, .dtype = "flag", .group_id = 21}};
+static const qp_trace_ev tp0_other[] = {
+    {.group = "tp", .op = "all_reduce_max", .count = 1, .dtype = "bfloat16", .group_id = 8},
+    {.group = "ep", .op = "flag_gather", .count = 1, .dtype = "flag", .group_id = 20},
+    {.group = "tp", .op = "all_reduce_max", .count = 64, .dtype = "bfloat16", .group_id = 8}};
 
 static qp_finding judge_traces(const qp_trace_ev *a, int n_a, const qp_trace_ev *b, int n_b) {
     qp_rank_trace traces[] = {{0, n_a, a}, {1, n_b, b}};
@@ -126,7 +178,8 @@ START_TEST(a_missing_collective_another_count_op_or_dtype_and_a_silent_rank_fire
         ck_assert_msg(strstr(f.where, "group tp collective 1 ranks 0 and 1") != NULL, "%s", f.where);
     }
     expect_fail(judge_traces(tp0, 3, tp1, 0), QP_WHY_COLLECTIVE);
-    ck_assert_int_eq(judge_traces(tp0, 3, tp0_other, 2).verdict, QP_PASS); // another tp group may do something else
+    ck_assert_int_eq(judge_traces(tp0, 3, tp0_other, 2).verdict,
+                     QP_PASS); // another tp group may do something else
 }
 END_TEST
 
@@ -140,7 +193,8 @@ START_TEST(the_fault_of_the_last_of_many_ranks_is_seen) {
 }
 END_TEST
 
-// ---- coverage, refusal, errors -----------------------------------------------------------------------------------------------
+// ---- coverage, refusal, errors
+// -----------------------------------------------------------------------------------------------
 
 static qp_finding judge_coverage(qp_format f, const qp_coverage *c, bool edge) {
     qp_case_ev ev = {.coverage = c, .coverage_format = &f, .n_coverage = 1, .has_edge_key = edge};
@@ -186,7 +240,8 @@ START_TEST(a_refusal_passes_only_when_due_and_expected) {
         {QP_REFUSE_COLS, QP_REFUSE_BLOCK, true, QP_FAILED, QP_WHY_DIFFERENT},
     };
     for (int i = 0; i < QP_COUNT(rows); i++) {
-        qp_case_ev ev = {.refusal_got = rows[i].got, .refusal_want = rows[i].want, .refuse_expected = rows[i].expected};
+        qp_case_ev ev = {
+            .refusal_got = rows[i].got, .refusal_want = rows[i].want, .refuse_expected = rows[i].expected};
         qp_finding f = judge_case("refusal", &ev);
         ck_assert_msg(f.verdict == rows[i].verdict && f.reason == rows[i].why, "row %d: %s", i, f.text);
         ck_assert_int_eq(f.n_judged, 1);

@@ -130,6 +130,8 @@ START_TEST(the_nearest_spelling_is_near_or_nobody) {
     ck_assert_int_eq(qp_edit_distance("kitten", "sitting"), 3);
     ck_assert_int_eq(qp_edit_distance("", "abc"), 3);
     ck_assert_int_eq(qp_edit_distance("same", "same"), 0);
+    ck_assert_int_eq(qp_edit_distance("cdua", "cuda"), 1);
+    ck_assert_int_eq(qp_edit_distance("abcd", "badc"), 2);
     ck_assert_str_eq(qp_nearest("recipie", words, QP_COUNT(words)), "recipe");
     ck_assert_str_eq(qp_nearest("sede", words, QP_COUNT(words)), "seed");
     ck_assert_str_eq(qp_nearest("row", words, QP_COUNT(words)), "rows");

@@ -49,6 +49,7 @@ typedef struct qp_trace_ev {   // one collective as one rank issued it
     int64_t count;
     char dtype[12];            // bfloat16 float32 uint8 flag
     uint32_t group_id;         // same on all members of that very group
+    bool flag;                 // flag_gather: what this rank said; its own, so not compared between ranks
 } qp_trace_ev;
 
 typedef struct qp_rank_trace {

@@ -6,9 +6,11 @@
 
 #include "judge/judge.h"
 
-// ---- a case --------------------------------------------------------------------------------------------------------------
+// ---- a case
+// --------------------------------------------------------------------------------------------------------------
 
-static qp_finding finding(const char *check, qp_verdict v, qp_reason why, int64_t n_judged, const char *text) {
+static qp_finding finding(const char *check, qp_verdict v, qp_reason why, int64_t n_judged,
+                          const char *text) {
     qp_finding f = {.check = check, .verdict = v, .reason = why, .n_judged = n_judged};
     f.dist[QP_DIST_BINS / 2] = n_judged;
     memcpy(f.text, text, strlen(text) + 1);
@@ -94,12 +96,14 @@ START_TEST(totals_count_each_case_in_one_place) {
     qp_run_totals t = {0};
     qp_case_result pass = {0}, empty = {0}, skip = {.verdict = QP_SKIP, .reason = QP_WHY_TOO_BIG};
     qp_case_result no_device = {.verdict = QP_SKIP, .reason = QP_WHY_NO_DEVICE, .named_device_skip = true};
-    qp_case_result suspect = {.verdict = QP_SUSPECT}, fail = {.verdict = QP_FAILED, .reason = QP_WHY_DIFFERENT};
+    qp_case_result suspect = {.verdict = QP_SUSPECT},
+                   fail = {.verdict = QP_FAILED, .reason = QP_WHY_DIFFERENT};
     qp_case_result refused = {.verdict = QP_FAILED, .reason = QP_WHY_REFUSED, .refused_unexpectedly = true};
     qp_case_result crash = {.verdict = QP_FAILED, .reason = QP_WHY_CRASH, .crashed = true};
     qp_case_result broken = {.verdict = QP_VERDICT_BROKEN, .crashed = true};
     add(&pass, finding("a", QP_PASS, QP_WHY_OK, 1, ""));
-    const qp_case_result *all[] = {&pass, &empty, &skip, &no_device, &suspect, &fail, &refused, &crash, &broken};
+    const qp_case_result *all[] = {&pass, &empty,   &skip,  &no_device, &suspect,
+                                   &fail, &refused, &crash, &broken};
     for (int i = 0; i < QP_COUNT(all); i++) qp_totals_add(&t, all[i]);
     ck_assert_int_eq(t.n_selected, 9);
     ck_assert_int_eq(t.n_pass, 1);
@@ -113,21 +117,40 @@ START_TEST(totals_count_each_case_in_one_place) {
 }
 END_TEST
 
-// ---- exit codes ------------------------------------------------------------------------------------------------------------
+// ---- exit codes
+// ------------------------------------------------------------------------------------------------------------
 
-// What makes each row match, in the order of the table; every run has one passed case beside it where that matters not.
+// What makes each row match, in the order of the table; every run has one passed case beside it where that
+// matters not.
 static qp_run_totals matching(int row) {
     qp_run_totals t = {.n_selected = 2, .n_pass = 1};
     switch (row) {
-    case 0: t.n_broken = 1; break;
-    case 1: t.n_crashed = 1; break;
-    case 2: t.n_fail = 1; break;
-    case 3: t.n_refused = 1; break;
-    case 4: t.n_perf_regressions = 1; break;
-    case 5: t.n_suspect = 1; break;
-    case 6: t.n_skip = t.n_device_skips = 1; break;
-    case 7: t.min_judged = 3; break;
-    default: break;
+    case 0:
+        t.n_broken = 1;
+        break;
+    case 1:
+        t.n_crashed = 1;
+        break;
+    case 2:
+        t.n_fail = 1;
+        break;
+    case 3:
+        t.n_refused = 1;
+        break;
+    case 4:
+        t.n_perf_regressions = 1;
+        break;
+    case 5:
+        t.n_suspect = 1;
+        break;
+    case 6:
+        t.n_skip = t.n_device_skips = 1;
+        break;
+    case 7:
+        t.min_judged = 3;
+        break;
+    default:
+        break;
     }
     return t;
 }
@@ -166,8 +189,8 @@ START_TEST(of_two_neighbouring_rows_the_first_wins) {
 END_TEST
 
 START_TEST(names_tell_the_rows_apart) {
-    static const char *const names[N_ROWS] = {"broken",  "crashed", "failed", "usage", "slower", "suspect", "no-device",
-                                              "nothing-judged", "green"};
+    static const char *const names[N_ROWS] = {"broken",  "crashed",   "failed",         "usage", "slower",
+                                              "suspect", "no-device", "nothing-judged", "green"};
     for (int i = 0; i < N_ROWS; i++) {
         qp_run_totals t = matching(i);
         const char *name;
@@ -203,11 +226,18 @@ START_TEST(nothing_selected_or_nothing_judged_is_6_and_other_skips_beside_a_pass
 }
 END_TEST
 
-// ---- coverage floors -------------------------------------------------------------------------------------------------------
+// ---- coverage floors
+// -------------------------------------------------------------------------------------------------------
 
 static qp_coverage everything(void) {
-    qp_coverage c = {.n_elems = 1, .n_code_ties = 1, .n_scale_ties = 1, .n_saturated = 1, .n_subnormal = 1, .n_zero_blocks = 1,
-                     .n_nan = 1, .n_inf = 1};
+    qp_coverage c = {.n_elems = 1,
+                     .n_code_ties = 1,
+                     .n_scale_ties = 1,
+                     .n_saturated = 1,
+                     .n_subnormal = 1,
+                     .n_zero_blocks = 1,
+                     .n_nan = 1,
+                     .n_inf = 1};
     memset(c.codes, 0xff, sizeof c.codes);
     memset(c.scale_bytes, 0xff, sizeof c.scale_bytes);
     return c;
@@ -236,9 +266,10 @@ START_TEST(every_code_that_can_be_reached_is_demanded) {
         qp_format format;
         int absent;
         bool demanded;
-    } rows[] = {{QP_INT8, 0x7f, true},       {QP_INT8, 0x81, true},        {QP_INT8, 0x80, false},      {QP_INT8_AXIS0, 0x00, true},
-                {QP_FP8_E4M3, 0x7e, true},   {QP_FP8_E4M3, 0xfe, true},    {QP_FP8_E4M3, 0x80, true},   {QP_FP8_E4M3, 0x7f, false},
-                {QP_FP8_AXIS0, 0xff, false}, {QP_NVFP4, 8, true},          {QP_NVFP4_STATIC, 15, true}, {QP_NVFP4, 16, false}};
+    } rows[] = {{QP_INT8, 0x7f, true},       {QP_INT8, 0x81, true},       {QP_INT8, 0x80, false},
+                {QP_INT8_AXIS0, 0x00, true}, {QP_FP8_E4M3, 0x7e, true},   {QP_FP8_E4M3, 0xfe, true},
+                {QP_FP8_E4M3, 0x80, true},   {QP_FP8_E4M3, 0x7f, false},  {QP_FP8_AXIS0, 0xff, false},
+                {QP_NVFP4, 8, true},         {QP_NVFP4_STATIC, 15, true}, {QP_NVFP4, 16, false}};
     for (int i = 0; i < QP_COUNT(rows); i++) {
         qp_coverage c = everything();
         c.codes[rows[i].absent / 64] &= ~((uint64_t)1 << rows[i].absent % 64);

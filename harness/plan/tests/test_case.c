@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The case line: canonical spelling, expansion, dependent defaults, and every refusal of cases/bad/case-lines.txt.
+// The case line: canonical spelling, expansion, dependent defaults, and every refusal of
+// cases/bad/case-lines.txt.
 #include "core/file.h"
 #include "core/text.h"
 #include "plan/case.h"
@@ -34,17 +35,20 @@ static const qp_case *one(const char *line) {
 }
 
 START_TEST(the_canonical_line_has_given_keys_in_table_order_and_drops_defaults) {
-    const qp_case *c = one("  pipeline\ttp=2 recipe=nvfp4-static   ep=1 model=m seed=0x10 rows=all layers=moe:1 # why");
+    const qp_case *c =
+        one("  pipeline\ttp=2 recipe=nvfp4-static   ep=1 model=m seed=0x10 rows=all layers=moe:1 # why");
     ck_assert_str_eq(c->line, "pipeline model=m layers=moe:1 recipe=nvfp4-static tp=2 seed=16");
     ck_assert_uint_eq(strlen(c->id), 12);
     ck_assert_str_eq(c->origin, "test");
-    ck_assert_str_eq(c->id, one("pipeline model=m layers=moe:1 recipe=nvfp4-static tp=02 etp=2 dp=1 seed=16")->id);
+    ck_assert_str_eq(c->id,
+                     one("pipeline model=m layers=moe:1 recipe=nvfp4-static tp=02 etp=2 dp=1 seed=16")->id);
     ck_assert_str_ne(c->id, one("pipeline model=m layers=moe:1 recipe=nvfp4-static tp=2 seed=17")->id);
 }
 END_TEST
 
 START_TEST(a_canonical_line_parses_to_itself) {
-    qp_case_list list = parse("pipeline model=a,b recipe=r,s tp=1,2 ep=1,4 layers=moe:1,attn:2 max_on=expert:03,member:up sync=modelopt-0.47");
+    qp_case_list list = parse("pipeline model=a,b recipe=r,s tp=1,2 ep=1,4 layers=moe:1,attn:2 "
+                              "max_on=expert:03,member:up sync=modelopt-0.47");
     ck_assert_int_eq(list.n, 32);
     for (int i = 0; i < list.n; i++) {
         const qp_case *again = one(list.cases[i].line);
@@ -56,10 +60,12 @@ END_TEST
 
 START_TEST(commas_multiply_out_with_the_first_key_slowest_but_not_in_list_keys) {
     qp_case_list list = parse("pipeline model=m recipe=r layers=moe:1,attn:1 tp=1,2 ep=1,4,8");
-    static const char *const want[] = {
-        "pipeline model=m layers=moe:1,attn:1 recipe=r",           "pipeline model=m layers=moe:1,attn:1 recipe=r ep=4",
-        "pipeline model=m layers=moe:1,attn:1 recipe=r ep=8",      "pipeline model=m layers=moe:1,attn:1 recipe=r tp=2",
-        "pipeline model=m layers=moe:1,attn:1 recipe=r tp=2 ep=4", "pipeline model=m layers=moe:1,attn:1 recipe=r tp=2 ep=8"};
+    static const char *const want[] = {"pipeline model=m layers=moe:1,attn:1 recipe=r",
+                                       "pipeline model=m layers=moe:1,attn:1 recipe=r ep=4",
+                                       "pipeline model=m layers=moe:1,attn:1 recipe=r ep=8",
+                                       "pipeline model=m layers=moe:1,attn:1 recipe=r tp=2",
+                                       "pipeline model=m layers=moe:1,attn:1 recipe=r tp=2 ep=4",
+                                       "pipeline model=m layers=moe:1,attn:1 recipe=r tp=2 ep=8"};
     ck_assert_int_eq(list.n, QP_COUNT(want));
     for (int i = 0; i < list.n; i++) ck_assert_str_eq(list.cases[i].line, want[i]);
 }
@@ -95,7 +101,8 @@ START_TEST(values_of_a_case_have_their_defaults) {
     ck_assert(!qp_case_has(c, "max_on"));
     ck_assert(qp_case_has(c, "weights"));
     ck_assert(!qp_case_has(c, "fmt"));
-    ck_assert_uint_eq(qp_case_u64(one("pipeline model=m recipe=r seed=18446744073709551615"), "seed"), UINT64_MAX);
+    ck_assert_uint_eq(qp_case_u64(one("pipeline model=m recipe=r seed=18446744073709551615"), "seed"),
+                      UINT64_MAX);
     ck_assert_int_eq(qp_case_int(one("pipeline model=m recipe=r rows=32"), "rows"), 32);
 }
 END_TEST
@@ -112,7 +119,8 @@ START_TEST(kernel_cases_normalize_edges_hex_and_shapes) {
     ck_assert_int_eq(n, 3);
     ck_assert(dims[0] == 32 && dims[1] == 5120 && dims[2] == 8192);
     ck_assert_int_eq(qp_case_int(c, "ragged"), 1);
-    ck_assert_str_eq(one("quant fmt=nvfp4 hex=@cases/hard/x.txt")->line, "quant fmt=nvfp4 hex=@cases/hard/x.txt");
+    ck_assert_str_eq(one("quant fmt=nvfp4 hex=@cases/hard/x.txt")->line,
+                     "quant fmt=nvfp4 hex=@cases/hard/x.txt");
 }
 END_TEST
 
@@ -127,7 +135,8 @@ START_TEST(every_bad_line_is_refused_with_its_column_and_leaves_the_list_alone) 
     char *text = NULL;
     size_t n_bytes = 0;
     qp_err io = {0};
-    ck_assert_msg(qp_file_read("cases/bad/case-lines.txt", arena, &text, &n_bytes, &io) == QP_OK, "%s", io.msg);
+    ck_assert_msg(qp_file_read("cases/bad/case-lines.txt", arena, &text, &n_bytes, &io) == QP_OK, "%s",
+                  io.msg);
     int judged = 0;
     for (char *line = text; line < text + n_bytes;) {
         char *stop = strchr(line, '\n');
@@ -139,11 +148,13 @@ START_TEST(every_bad_line_is_refused_with_its_column_and_leaves_the_list_alone) 
             *arrow = '\0';
             qp_case_list list = {0};
             qp_err err = {0};
-            ck_assert_msg(qp_case_parse(line, "bad", arena, &list, &err) == QP_USAGE, "not refused: %s", line);
+            ck_assert_msg(qp_case_parse(line, "bad", arena, &list, &err) == QP_USAGE, "not refused: %s",
+                          line);
             ck_assert_int_eq(list.n, 0);
             const char *want = NULL;
             ck_assert(qp_arena_printf(arena, &want, NULL, "bad:%s", arrow + 5) == QP_OK);
-            ck_assert_msg(strncmp(err.msg, want, strlen(want)) == 0, "%s\n wanted %s\n    got %s", line, want, err.msg);
+            ck_assert_msg(strncmp(err.msg, want, strlen(want)) == 0, "%s\n wanted %s\n    got %s", line, want,
+                          err.msg);
             judged++;
         }
         line = stop + 1;
@@ -196,11 +207,13 @@ START_TEST(every_key_has_a_doc_and_every_default_is_a_good_value) {
         }
     }
     // A default that is spelled out gives the same case as one that is left out.
-    ck_assert_str_eq(one("pipeline model=m recipe=r layers=all names=hf tp=1 cp=1 pp=1 ep=1 etp=1 dp=1 sync=invariant tokens=64 "
+    ck_assert_str_eq(one("pipeline model=m recipe=r layers=all names=hf tp=1 cp=1 pp=1 ep=1 etp=1 dp=1 "
+                         "sync=invariant tokens=64 "
                          "rows=all weights=generated load=auto seed=1 expect=pass")
                          ->line,
                      "pipeline model=m recipe=r");
-    ck_assert_str_eq(one("quant fmt=int8 in=bf16 shape=64x256 seed=1 dist=gauss:0.02 engine=ieee narrow_range=0 misalign=0 order=0")
+    ck_assert_str_eq(one("quant fmt=int8 in=bf16 shape=64x256 seed=1 dist=gauss:0.02 engine=ieee "
+                         "narrow_range=0 misalign=0 order=0")
                          ->line,
                      "quant fmt=int8");
 }
@@ -214,8 +227,10 @@ START_TEST(layout_words_name_their_degrees) {
     ck_assert(l.cp == 1 && l.pp == 1 && l.etp == 4 && l.dp == 2);
     ck_assert(qp_layout_word("etp2tp4dp8pp2cp1ep16", &l));
     ck_assert(l.etp == 2 && l.tp == 4 && l.dp == 8 && l.pp == 2 && l.cp == 1 && l.ep == 16);
-    static const char *const bad[] = {"", "tp", "4tp", "tp0", "tp2tp2", "tp2 ep2", "tp-1", "xp2", "tp4097", "TP2", "tp2x"};
-    for (int i = 0; i < QP_COUNT(bad); i++) ck_assert_msg(!qp_layout_word(bad[i], &l), "'%s' is no layout", bad[i]);
+    static const char *const bad[] = {"",     "tp",  "4tp",    "tp0", "tp2tp2", "tp2 ep2",
+                                      "tp-1", "xp2", "tp4097", "TP2", "tp2x"};
+    for (int i = 0; i < QP_COUNT(bad); i++)
+        ck_assert_msg(!qp_layout_word(bad[i], &l), "'%s' is no layout", bad[i]);
 }
 END_TEST
 

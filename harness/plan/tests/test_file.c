@@ -15,7 +15,8 @@ static void setup(void) {
     arena = qp_arena_new();
     ck_assert_ptr_nonnull(arena);
     const char *build = getenv("QP_BUILD");
-    ck_assert(qp_arena_printf(arena, &dir, NULL, "%s/tmp/plan-file", build != NULL ? build : "build") == QP_OK);
+    ck_assert(qp_arena_printf(arena, &dir, NULL, "%s/tmp/plan-file", build != NULL ? build : "build") ==
+              QP_OK);
     const char *sub = NULL;
     ck_assert(qp_arena_printf(arena, &sub, NULL, "%s/sub", dir) == QP_OK);
     ck_assert(qp_dir_make(sub, NULL) == QP_OK);
@@ -59,8 +60,8 @@ static void is_bad(const content *c, int i, const char *origin, const char *mess
     ck_assert(qp_arena_printf(arena, &want, NULL, "%s/%s", dir, origin) == QP_OK);
     ck_assert_str_eq(c->bad[i].origin, want);
     ck_assert_msg(strncmp(c->bad[i].message, want, strlen(want)) == 0, "%s", c->bad[i].message);
-    ck_assert_msg(strncmp(c->bad[i].message + strlen(want), message, strlen(message)) == 0, "wanted %s got %s", message,
-                  c->bad[i].message + strlen(want));
+    ck_assert_msg(strncmp(c->bad[i].message + strlen(want), message, strlen(message)) == 0,
+                  "wanted %s got %s", message, c->bad[i].message + strlen(want));
 }
 
 START_TEST(a_file_gives_its_cases_in_order_with_their_origin) {
