@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which elements share an amax, and max |x| over them (numerics 1.4).
+#include <string.h>
+
 #include "ref_internal.h"
 
 ref_grain ref_grain_of(qp_grain kind, int64_t cols, int64_t block_rows, int64_t block_cols) {
@@ -53,6 +55,29 @@ float ref_block_amax(qp_dtype dtype, const void *x, int64_t first, int64_t n, bo
     return ref_float(max);
 }
 
+// Magnitudes of one type order as integers, NaN above Inf; only the largest is widened.
+static uint32_t run_max(qp_dtype dtype, const void *x, int64_t first, int64_t n) {
+    const char *at = (const char *)x + (size_t)first * qp_dtype_bytes(dtype);
+    if (dtype == QP_FP32) {
+        uint32_t max = 0;
+        for (int64_t i = 0; i < n; i++) {
+            uint32_t v;
+            memcpy(&v, at + 4 * i, 4);
+            v &= 0x7fffffff;
+            max = v > max ? v : max;
+        }
+        return ref_abs(ref_to_f32(dtype, max));
+    }
+    uint16_t max = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t v;
+        memcpy(&v, at + 2 * i, 2);
+        v &= 0x7fff;
+        max = v > max ? v : max;
+    }
+    return ref_abs(ref_to_f32(dtype, max));
+}
+
 void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_t block_rows,
               int64_t block_cols, const void *x, uint32_t *out) {
     const ref_grain g = ref_grain_of(grain, cols, block_rows, block_cols);
@@ -64,10 +89,9 @@ void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t seg = 0; seg < g.n_segs; seg++) {
             uint32_t *max = &out[ref_amax_index(&g, r, seg)];
-            for (int64_t c = seg * g.width; c < cols && c < (seg + 1) * g.width; c++) {
-                uint32_t a = ref_abs(ref_load_f32(dtype, x, r * cols + c));
-                if (a > *max) *max = a;
-            }
+            const int64_t begin = seg * g.width, end = begin + g.width < cols ? begin + g.width : cols;
+            const uint32_t a = run_max(dtype, x, r * cols + begin, end - begin);
+            if (a > *max) *max = a;
         }
     }
 }

@@ -61,8 +61,7 @@ bool qp_check_wants(const qp_check *k, const char *stage, const char *field);
 // stay.
 void qp_finding_merge(qp_finding *sum, const qp_finding *one);
 
-// ---- digests (digest.c)
-// ------------------------------------------------------------------------------------------------
+// ---- digests (digest.c) --------------------
 
 // acc + sum over the n elements of mix(global_col0 + i, bits), NaN canonicalized: partial sums of column
 // shards add up.
@@ -75,8 +74,7 @@ qp_status qp_digest_state(const qp_state *st, const int64_t *global_rows, int64_
                           qp_digest **out, int64_t *n_out, qp_err *err);
 void qp_digest_sort(qp_digest *d, int64_t n);
 
-// ---- evidence made from evidence
-// ---------------------------------------------------------------------------------------
+// ---- evidence made from evidence --------------------
 
 // State field "pack-classes" (stage pack; QP_I64, 1 x REF_SCALE_CLASS_COUNT, in the order of
 // ref_scale_class): all blocks by the class of their two scales, pack's and fake-quant's; 'unexplained' also

@@ -87,10 +87,10 @@ static void judge(qp_finding *f, const qp_digest *d, total got, total want) {
     if (f->n_diff++ > 0) return;
     snprintf(f->where, sizeof f->where, "%s %s %s from row %" PRId64, d->stage, d->fqn, d->field,
              d->global_row);
-    snprintf(f->want, sizeof f->want, "%08" PRIx32, want.sample);
-    snprintf(f->got, sizeof f->got, "%08" PRIx32, got.sample);
-    finding_fail(f, QP_FAILED, QP_WHY_DIFFERENT,
-                 "this layout does not hold what one rank alone holds (first elements shown): %s", f->where);
+    snprintf(f->want, sizeof f->want, "digest %016" PRIx64 " (%08" PRIx32 "...)", want.sum, want.sample);
+    snprintf(f->got, sizeof f->got, "digest %016" PRIx64 " (%08" PRIx32 "...)", got.sum, got.sample);
+    finding_fail(f, QP_FAILED, QP_WHY_DIFFERENT, "this layout does not hold what one rank alone holds: %s",
+                 f->where);
 }
 
 // Where both sides hold the whole state the totals decide and rows only say where; else the rows that both

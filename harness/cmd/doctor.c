@@ -191,6 +191,11 @@ qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
         else QP_FAIL(QP_USAGE, "doctor: unknown option; %s", help);
     }
     if (optind < argc) QP_FAIL(QP_USAGE, "doctor takes no word '%s'", argv[optind]);
+    if (only != NULL) {
+        int k = 0;
+        while (k < qp_n_mutants && strcmp(only, qp_mutants[k].id) != 0) k++;
+        if (k == qp_n_mutants) QP_FAIL(QP_USAGE, "doctor --only: there is no mutant '%s' (doctor without --only lists them)", only);
+    }
 
     tally t = {0};
     qp_status status = QP_OK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps a copy of every state that is shown, then writes one safetensors file per stage and rank, and the groups as JSON.
+// Keeps a copy of every state that is shown, then writes one safetensors file per stage and rank, and the
+// groups as JSON.
 #include "cmd/dump.h"
 
 #include <inttypes.h>
@@ -39,11 +40,14 @@ void qp_dump_free(qp_dump *d) {
     free(d);
 }
 
-// ---- keeping -----------------------------------------------------------------------------------------------------------------
+// ---- keeping
+// -----------------------------------------------------------------------------------------------------------------
 
-// The fake-quantized weight stands where the weight stood; a gradient and a dequantized pack get names of their own.
+// The fake-quantized weight stands where the weight stood; a gradient and a dequantized pack get names of
+// their own.
 static const char *key_of(const char *field) {
-    static const char *const renamed[][2] = {{"y", "weight"}, {"grad", "weight.grad"}, {"dequant", "weight_dequant"}};
+    static const char *const renamed[][2] = {
+        {"y", "weight"}, {"grad", "weight.grad"}, {"dequant", "weight_dequant"}};
     for (int i = 0; i < QP_COUNT(renamed); i++)
         if (strcmp(field, renamed[i][0]) == 0) return renamed[i][1];
     return field;
@@ -64,7 +68,11 @@ static qp_status push(qp_dump *d, qp_dump_tensor t, qp_err *err) {
 }
 
 static qp_status keep(qp_dump *d, const qp_state *st, qp_err *err) {
-    qp_dump_tensor t = {.rank = st->rank, .dtype = st->dtype, .rows = st->n_rows_held, .cols = st->cols, .module = st->module,
+    qp_dump_tensor t = {.rank = st->rank,
+                        .dtype = st->dtype,
+                        .rows = st->n_rows_held,
+                        .cols = st->cols,
+                        .module = st->module,
                         .format = st->format};
     size_t n_bytes = (size_t)(st->n_rows_held * st->cols) * qp_dtype_bytes(st->dtype);
     void *copy;
@@ -96,7 +104,8 @@ qp_status qp_dump_state(qp_dump *d, const qp_state *st, qp_err *err) {
     return s;
 }
 
-// ---- writing -----------------------------------------------------------------------------------------------------------------
+// ---- writing
+// -----------------------------------------------------------------------------------------------------------------
 
 static int compare_tensors(const void *pa, const void *pb) {
     const qp_dump_tensor *a = pa, *b = pb;
@@ -125,7 +134,11 @@ static qp_status write_rank(const qp_dump *d, const qp_dump_tensor *t, int n, qp
     QP_TRY(qp_arena_printf(a, &path, err, "%s/rank%d.safetensors", dir, t[0].rank));
     QP_TRY(qp_dir_make(dir, err));
     for (int i = 0; i < n; i++) {
-        out[i] = (qp_st_tensor){.name = t[i].name, .dtype = t[i].dtype, .n_dims = 2, .dims = {t[i].rows, t[i].cols}, .data = t[i].data};
+        out[i] = (qp_st_tensor){.name = t[i].name,
+                                .dtype = t[i].dtype,
+                                .n_dims = 2,
+                                .dims = {t[i].rows, t[i].cols},
+                                .data = t[i].data};
         out[i].n_bytes = (size_t)(t[i].rows * t[i].cols) * qp_dtype_bytes(t[i].dtype);
         if (t[i].rows == 1 && t[i].cols == 1) out[i].n_dims = 0; // a scalar, as Model Optimizer stores it
     }
@@ -147,9 +160,10 @@ static qp_status write_groups(const qp_dump *d, const qp_group_ev *groups, int n
             json_array_append_new(globals, json_string(hex));
         }
         snprintf(hex, sizeof hex, "%08" PRIx32, g->global_amax);
-        json_array_append_new(all, json_pack("{s:i, s:s, s:o, s:o, s:o}", "rank", g->rank, "parent", g->parent, "members", members,
-                                             "global_amax", g->has_global ? json_string(hex) : json_null(), "member_global_amax",
-                                             globals));
+        json_array_append_new(all, json_pack("{s:i, s:s, s:o, s:o, s:o}", "rank", g->rank, "parent",
+                                             g->parent, "members", members, "global_amax",
+                                             g->has_global ? json_string(hex) : json_null(),
+                                             "member_global_amax", globals));
     }
     char *text = json_dumps(all, JSON_INDENT(1));
     json_decref(all);
@@ -159,15 +173,17 @@ static qp_status write_groups(const qp_dump *d, const qp_group_ev *groups, int n
     return s;
 }
 
-static qp_status write_all(qp_dump *d, const qp_job *job, const qp_group_ev *groups, int n_groups, const qp_rank_trace *traces,
-                           int n_traces, qp_arena *a, qp_err *err) {
+static qp_status write_all(qp_dump *d, const qp_job *job, const qp_group_ev *groups, int n_groups,
+                           const qp_rank_trace *traces, int n_traces, qp_arena *a, qp_err *err) {
     const char *path;
     QP_TRY(qp_dir_make(d->dir, err));
     if (d->n > 1) qsort(d->tensors, (size_t)d->n, sizeof *d->tensors, compare_tensors);
     d->n = without_repeats(d->tensors, d->n);
     for (int i = 0; i < d->n;) {
         int end = i + 1;
-        while (end < d->n && d->tensors[end].rank == d->tensors[i].rank && strcmp(d->tensors[end].stage, d->tensors[i].stage) == 0) end++;
+        while (end < d->n && d->tensors[end].rank == d->tensors[i].rank &&
+               strcmp(d->tensors[end].stage, d->tensors[i].stage) == 0)
+            end++;
         QP_TRY(write_rank(d, d->tensors + i, end - i, a, err));
         i = end;
     }
@@ -176,8 +192,8 @@ static qp_status write_all(qp_dump *d, const qp_job *job, const qp_group_ev *gro
     return qp_dump_record(job, d->tensors, d->n, groups, n_groups, traces, n_traces, path, err);
 }
 
-qp_status qp_dump_write(qp_dump *d, const qp_job *job, const qp_group_ev *groups, int n_groups, const qp_rank_trace *traces,
-                        int n_traces, qp_err *err) {
+qp_status qp_dump_write(qp_dump *d, const qp_job *job, const qp_group_ev *groups, int n_groups,
+                        const qp_rank_trace *traces, int n_traces, qp_err *err) {
     qp_arena *a = qp_arena_new();
     if (a == NULL) QP_FAIL(QP_NOMEM, "dump to %s: out of memory", d->dir);
     qp_status s = write_all(d, job, groups, n_groups, traces, n_traces, a, err);

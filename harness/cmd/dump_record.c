@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// record.json: the schema of the pipeline records, so that another implementation can be held against it. The weights come from this
-// project's own generator (named in "generator"), names carry global expert numbers. Flag gathers are left out of the collectives: a
-// trace does not keep what each rank answered.
+// record.json: the schema of the pipeline records, so that another implementation can be held against it. The
+// weights come from this project's own generator (named in "generator"), names carry global expert numbers.
+// Flag gathers are left out of the collectives: a trace does not keep what each rank answered.
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -11,11 +11,13 @@
 #include "core/file.h"
 #include "core/text.h"
 
-static const char generator[] = "quantproof harness/input (Philox4x32-10 keyed by seed and tensor name), global expert numbers; "
-                                "transformers and torch were not run";
+static const char generator[] =
+    "quantproof harness/input (Philox4x32-10 keyed by seed and tensor name), global expert numbers; "
+    "transformers and torch were not run";
 
 // The last word on calibrated state: promote, or sync for what is never promoted.
-static const qp_dump_tensor *last_of(const qp_dump_tensor *t, int n, int rank, const char *fqn, const char *field) {
+static const qp_dump_tensor *last_of(const qp_dump_tensor *t, int n, int rank, const char *fqn,
+                                     const char *field) {
     static const char *const stages[] = {"promote", "group", "sync"};
     for (int s = 0; s < QP_COUNT(stages); s++)
         for (int i = 0; i < n; i++)
@@ -39,20 +41,26 @@ static json_t *images_json(const qp_dump_tensor *t) {
 
 static json_t *quantizer_json(const qp_dump_tensor *all, int n, const qp_dump_tensor *t) {
     bool weight = strcmp(t->field, "weight_quantizer._amax") == 0;
-    const qp_dump_tensor *global = weight ? last_of(all, n, t->rank, t->fqn, "weight_quantizer._global_amax") : NULL;
+    const qp_dump_tensor *global =
+        weight ? last_of(all, n, t->rank, t->fqn, "weight_quantizer._global_amax") : NULL;
     json_t *o = json_object();
     json_object_set_new(o, "fqn", json_string(t->fqn));
     json_object_set_new(o, "quantizer", json_string(weight ? "weight_quantizer" : "input_quantizer"));
     if (t->module != NULL) {
-        json_object_set_new(o, "full_shape", json_pack("[I, I]", (json_int_t)t->module->out, (json_int_t)t->module->in));
+        json_object_set_new(o, "full_shape",
+                            json_pack("[I, I]", (json_int_t)t->module->out, (json_int_t)t->module->in));
         if (t->module->style != QP_STYLE_REPLICATED)
-            json_object_set_new(o, "parallel", json_string(t->module->style == QP_STYLE_ROW ? "row" : "column"));
+            json_object_set_new(o, "parallel",
+                                json_string(t->module->style == QP_STYLE_ROW ? "row" : "column"));
     }
     bool scalar = t->rows * t->cols == 1;
-    json_object_set_new(o, "amax_shape", scalar ? json_array() : json_pack("[I, i]", (json_int_t)(t->rows * t->cols), 1));
+    json_object_set_new(o, "amax_shape",
+                        scalar ? json_array() : json_pack("[I, i]", (json_int_t)(t->rows * t->cols), 1));
     json_object_set_new(o, "amax_dtype", json_string(global != NULL ? "float32" : "bfloat16"));
     json_object_set_new(o, "amax", images_json(t));
-    if (weight) json_object_set_new(o, "class", json_string(global != NULL ? "StaticBlockScaleQuantizer" : "TensorQuantizer"));
+    if (weight)
+        json_object_set_new(o, "class",
+                            json_string(global != NULL ? "StaticBlockScaleQuantizer" : "TensorQuantizer"));
     if (weight) json_object_set_new(o, "global_amax", images_json(global));
     return o;
 }
@@ -63,15 +71,18 @@ static json_t *groups_json(const qp_group_ev *groups, int n, int rank) {
         if (groups[i].rank != rank) continue;
         char hex[16];
         json_t *members = json_array();
-        for (int m = 0; m < groups[i].n_members; m++) json_array_append_new(members, json_string(groups[i].members[m]));
+        for (int m = 0; m < groups[i].n_members; m++)
+            json_array_append_new(members, json_string(groups[i].members[m]));
         snprintf(hex, sizeof hex, "%08" PRIx32, groups[i].global_amax);
-        json_array_append_new(all, json_pack("{s:s, s:o, s:o}", "parent", groups[i].parent, "members", members, "global_amax",
+        json_array_append_new(all, json_pack("{s:s, s:o, s:o}", "parent", groups[i].parent, "members",
+                                             members, "global_amax",
                                              groups[i].has_global ? json_string(hex) : json_null()));
     }
     return all;
 }
 
-// The records know two groups: tp (dense and expert alike) and ep, which is also the data parallel group of dense modules.
+// The records know two groups: tp (dense and expert alike) and ep, which is also the data parallel group of
+// dense modules.
 static json_t *collectives_json(const qp_rank_trace *trace) {
     json_t *all = json_array();
     for (int i = 0; i < trace->n; i++) {
@@ -85,18 +96,20 @@ static json_t *collectives_json(const qp_rank_trace *trace) {
     return all;
 }
 
-static json_t *rank_json(const qp_job *job, int rank, const qp_dump_tensor *t, int n, const qp_group_ev *groups, int n_groups,
-                         const qp_rank_trace *trace) {
+static json_t *rank_json(const qp_job *job, int rank, const qp_dump_tensor *t, int n,
+                         const qp_group_ev *groups, int n_groups, const qp_rank_trace *trace) {
     qp_coord at = qp_layout_coord(&job->layout, rank);
     json_t *quantizers = json_array();
     for (int i = 0; i < n; i++) {
-        bool weight = strcmp(t[i].field, "weight_quantizer._amax") == 0, input = strcmp(t[i].field, "input_quantizer._amax") == 0;
+        bool weight = strcmp(t[i].field, "weight_quantizer._amax") == 0,
+             input = strcmp(t[i].field, "input_quantizer._amax") == 0;
         if (t[i].rank != rank || !(weight || input) || strcmp(t[i].stage, "sync") != 0) continue;
         const qp_dump_tensor *final = last_of(t, n, rank, t[i].fqn, t[i].field);
         json_array_append_new(quantizers, quantizer_json(t, n, final != NULL ? final : &t[i]));
     }
-    json_t *o = json_pack("{s:i, s:i, s:i, s:o, s:o}", "rank", rank, "tp_rank", at.tp_rank, "ep_rank", at.ep_rank, "groups",
-                          groups_json(groups, n_groups, rank), "quantizers", quantizers);
+    json_t *o =
+        json_pack("{s:i, s:i, s:i, s:o, s:o}", "rank", rank, "tp_rank", at.tp_rank, "ep_rank", at.ep_rank,
+                  "groups", groups_json(groups, n_groups, rank), "quantizers", quantizers);
     if (trace != NULL) json_object_set_new(o, "collectives", collectives_json(trace));
     return o;
 }
@@ -113,31 +126,35 @@ static const char *recipe_word(const qp_recipe *r) {
     return strstr(r->name, "int8") != NULL ? "int8-axis0" : r->name;
 }
 
-static json_t *record_json(const qp_job *job, const qp_dump_tensor *t, int n, const qp_group_ev *groups, int n_groups,
-                           const qp_rank_trace *traces, int n_traces) {
+static json_t *record_json(const qp_job *job, const qp_dump_tensor *t, int n, const qp_group_ev *groups,
+                           int n_groups, const qp_rank_trace *traces, int n_traces) {
     json_t *ranks = json_array();
     int n_ranks = qp_layout_ranks(&job->layout);
     for (int r = 0; r < n_ranks; r++)
-        json_array_append_new(ranks, rank_json(job, r, t, n, groups, n_groups, r < n_traces ? &traces[r] : NULL));
+        json_array_append_new(ranks,
+                              rank_json(job, r, t, n, groups, n_groups, r < n_traces ? &traces[r] : NULL));
     char name[64];
     snprintf(name, sizeof name, "quantproof-%016" PRIx64, qp_hash64(job->repro, strlen(job->repro), 0));
-    json_t *model = json_pack("{s:I, s:i, s:i, s:i, s:i, s:I, s:I, s:s}", "hidden", (json_int_t)job->model->hidden, "inter", 0,
-                              "moe_inter", 0, "kv", 1, "experts", job->model->n_experts, "tokens",
-                              (json_int_t)(job->tokens > 0 ? job->tokens : 1), "seed", (json_int_t)job->seed, "profile", "narrow");
-    return json_pack("{s:s, s:s, s:n, s:o, s:s, s:[s], s:{s:i, s:i, s:b}, s:o, s:o, s:s, s:s}", "name", name, "release", "0.47.0",
-                     "known_bug", "model", model, "recipe", recipe_word(job->recipe), "algorithms", "max", "layout", "tp",
-                     job->layout.tp, "ep", job->layout.ep, "etp", job->layout.etp > 1, "shared_patterns", patterns_json(job->recipe),
-                     "ranks", ranks, "transformers", "0.0.0", "torch", "0.0.0");
+    json_t *model = json_pack(
+        "{s:I, s:i, s:i, s:i, s:i, s:I, s:I, s:s}", "hidden", (json_int_t)job->model->hidden, "inter", 0,
+        "moe_inter", 0, "kv", 1, "experts", job->model->n_experts, "tokens",
+        (json_int_t)(job->tokens > 0 ? job->tokens : 1), "seed", (json_int_t)job->seed, "profile", "narrow");
+    return json_pack("{s:s, s:s, s:n, s:o, s:s, s:[s], s:{s:i, s:i, s:b}, s:o, s:o, s:s, s:s}", "name", name,
+                     "release", "0.47.0", "known_bug", "model", model, "recipe", recipe_word(job->recipe),
+                     "algorithms", "max", "layout", "tp", job->layout.tp, "ep", job->layout.ep, "etp",
+                     job->layout.etp > 1, "shared_patterns", patterns_json(job->recipe), "ranks", ranks,
+                     "transformers", "0.0.0", "torch", "0.0.0");
 }
 
-qp_status qp_dump_record(const qp_job *job, const qp_dump_tensor *t, int n, const qp_group_ev *groups, int n_groups,
-                         const qp_rank_trace *traces, int n_traces, const char *path, qp_err *err) {
+qp_status qp_dump_record(const qp_job *job, const qp_dump_tensor *t, int n, const qp_group_ev *groups,
+                         int n_groups, const qp_rank_trace *traces, int n_traces, const char *path,
+                         qp_err *err) {
     char note[1024];
     snprintf(note, sizeof note, "%s; sync=%s; case: %s", "written by quantproof",
              job->sync == QP_SYNC_INVARIANT ? "invariant" : "modelopt-0.47", job->repro);
     json_t *record = record_json(job, t, n, groups, n_groups, traces, n_traces);
-    json_t *file = json_pack("{s:s, s:s, s:s, s:s, s:[o]}", "format", "quantproof-pipeline-golden-1", "release", "0.47.0", "generator",
-                             generator, "note", note, "records", record);
+    json_t *file = json_pack("{s:s, s:s, s:s, s:s, s:[o]}", "format", "quantproof-pipeline-golden-1",
+                             "release", "0.47.0", "generator", generator, "note", note, "records", record);
     char *text = file != NULL ? json_dumps(file, JSON_INDENT(1)) : NULL;
     json_decref(file);
     if (text == NULL) QP_FAIL(QP_NOMEM, "%s: the record could not be made", path);

@@ -15,8 +15,10 @@ typedef struct qp_dump_tensor {
     qp_format format;
 } qp_dump_tensor;
 
-// One record of the schema of reports/schema/pipeline-records.schema.json: sorted tensors of all stages in, JSON text out.
-qp_status qp_dump_record(const qp_job *job, const qp_dump_tensor *t, int n, const qp_group_ev *groups, int n_groups,
-                         const qp_rank_trace *traces, int n_traces, const char *path, qp_err *err);
+// One record of the schema of reports/schema/pipeline-records.schema.json: sorted tensors of all stages in,
+// JSON text out.
+qp_status qp_dump_record(const qp_job *job, const qp_dump_tensor *t, int n, const qp_group_ev *groups,
+                         int n_groups, const qp_rank_trace *traces, int n_traces, const char *path,
+                         qp_err *err);
 
 #endif

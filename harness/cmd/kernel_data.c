@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inputs of kernel cases. Data comes from the generator or the line, calibration from the reference; nothing is judged here.
+// Inputs of kernel cases. Data comes from the generator or the line, calibration from the reference; nothing
+// is judged here.
 #include "cmd/kernel_data.h"
 
 #include <stdio.h>
@@ -9,9 +10,10 @@
 #include "core/text.h"
 #include "input/gen.h"
 
-enum { BLOCK = 16 };
+enum { BLOCK = 16, PARALLEL_ELEMS = 1 << 15 };
 
-// ---- words of the line ---------------------------------------------------------------------------------------------------
+// ---- words of the line
+// ---------------------------------------------------------------------------------------------------
 
 qp_status qp_case_format(const qp_case *c, qp_format *out, qp_err *err) {
     const char *word = qp_case_text(c, "fmt");
@@ -51,7 +53,8 @@ qp_status qp_case_engine(const qp_case *c, qp_engine *out, qp_err *err) {
     QP_FAIL(QP_USAGE, "%s: unknown engine '%s'", c->line, word);
 }
 
-// ---- shapes ----------------------------------------------------------------------------------------------------------------
+// ---- shapes
+// ----------------------------------------------------------------------------------------------------------------
 
 typedef struct sizes {
     int64_t n, rows, cols;
@@ -62,8 +65,10 @@ static sizes sizes_of(const qp_case *c) {
     int64_t dims[3] = {0};
     int n_dims = 0;
     sizes s = {1, 1, 0, false};
-    if (qp_case_shape(c, "shape", dims, &n_dims) && n_dims == 3) s = (sizes){dims[0], dims[1], dims[2], false};
-    else if (n_dims == 2) s = (sizes){1, dims[0], dims[1], false};
+    if (qp_case_shape(c, "shape", dims, &n_dims) && n_dims == 3)
+        s = (sizes){dims[0], dims[1], dims[2], false};
+    else if (n_dims == 2)
+        s = (sizes){1, dims[0], dims[1], false};
     s.ragged = has_key(c, "ragged") && qp_case_int(c, "ragged") != 0;
     return s;
 }
@@ -75,7 +80,8 @@ static int64_t rows_of(const sizes *s, uint64_t seed, int64_t i) {
     return 1 + (int64_t)(qp_gen_u64(seed, "ragged", (uint64_t)i) % (uint64_t)(s->rows > 0 ? s->rows : 1));
 }
 
-// ---- values given in the line ----------------------------------------------------------------------------------------------
+// ---- values given in the line
+// ----------------------------------------------------------------------------------------------
 
 static qp_status next_image(const char **at, int digits, uint64_t *value, bool *more, qp_err *err) {
     for (;;) {
@@ -89,7 +95,8 @@ static qp_status next_image(const char **at, int digits, uint64_t *value, bool *
     char word[20];
     snprintf(word, sizeof word, "%.*s", (int)n, *at);
     if (n != (size_t)digits || !qp_parse_hex(word, digits, value))
-        QP_FAIL(QP_USAGE, "hex: wanted images of %d hex digits, got '%.*s'", digits, (int)(n < 40 ? n : 40), *at);
+        QP_FAIL(QP_USAGE, "hex: wanted images of %d hex digits, got '%.*s'", digits, (int)(n < 40 ? n : 40),
+                *at);
     *at += n;
     return QP_OK;
 }
@@ -115,7 +122,8 @@ static qp_status read_hex(const qp_case *c, qp_dtype t, qp_arena *a, void **x, i
     return QP_OK;
 }
 
-// ---- calibration -------------------------------------------------------------------------------------------------------------
+// ---- calibration
+// -------------------------------------------------------------------------------------------------------------
 
 typedef struct source {
     qp_gen gen;
@@ -130,8 +138,8 @@ static bool is_finite(qp_dtype t, const void *x, int64_t i) {
 }
 
 // The data that calibration sees: the run's own, without what is only run on. May be x itself.
-static qp_status calibration_data(const qp_kernel_case *k, const qp_kernel_tensor *t, const source *s, qp_arena *a, void **out,
-                                  qp_err *err) {
+static qp_status calibration_data(const qp_kernel_case *k, const qp_kernel_tensor *t, const source *s,
+                                  qp_arena *a, void **out, qp_err *err) {
     int64_t n = t->rows * t->cols;
     bool all_finite = true;
     for (int64_t i = 0; i < n && all_finite; i++) all_finite = is_finite(k->dtype, t->x, i);
@@ -163,13 +171,16 @@ static uint32_t largest(const uint32_t *images, int64_t n) {
     return max;
 }
 
-static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a, qp_err *err) {
+static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a,
+                           qp_err *err) {
     const qp_format_row *f = qp_format_get(k->format);
     qp_grain grain = qp_kernel_grain(k);
-    int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1, block_cols = f->block_cols > 0 ? f->block_cols : BLOCK;
-    t->n_amax = grain == QP_GRAIN_TENSOR   ? 1
-                : grain == QP_GRAIN_AXIS0  ? t->rows
-                                           : (t->rows + block_rows - 1) / block_rows * ((t->cols + block_cols - 1) / block_cols);
+    int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1,
+            block_cols = f->block_cols > 0 ? f->block_cols : BLOCK;
+    t->n_amax = grain == QP_GRAIN_TENSOR ? 1
+                : grain == QP_GRAIN_AXIS0
+                    ? t->rows
+                    : (t->rows + block_rows - 1) / block_rows * ((t->cols + block_cols - 1) / block_cols);
     QP_TRY(QP_NEW(a, t->amax, t->n_amax + 1));
     if (s->generated && s->gen.dist == QP_DIST_BITS) {
         const char *name;
@@ -190,9 +201,11 @@ static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const s
     return QP_OK;
 }
 
-// ---- the case ------------------------------------------------------------------------------------------------------------------
+// ---- the case
+// ------------------------------------------------------------------------------------------------------------------
 
-// What the kernel is given: the same rows further apart. All bits set is a NaN of every type: reading it shows.
+// What the kernel is given: the same rows further apart. All bits set is a NaN of every type: reading it
+// shows.
 static qp_status spread(const qp_kernel_case *k, qp_kernel_tensor *t, int64_t pad, qp_arena *a, qp_err *err) {
     const size_t size = qp_dtype_bytes(k->dtype);
     t->ld = t->cols + pad;
@@ -201,18 +214,19 @@ static qp_status spread(const qp_kernel_case *k, qp_kernel_tensor *t, int64_t pa
     QP_TRY(qp_arena_get(a, (size_t)(t->rows * t->ld) * size, &t->pitched, err));
     memset(t->pitched, 0xff, (size_t)(t->rows * t->ld) * size);
     for (int64_t r = 0; r < t->rows; r++)
-        memcpy((char *)t->pitched + (size_t)(r * t->ld) * size, (const char *)t->x + (size_t)(r * t->cols) * size,
-               (size_t)t->cols * size);
+        memcpy((char *)t->pitched + (size_t)(r * t->ld) * size,
+               (const char *)t->x + (size_t)(r * t->cols) * size, (size_t)t->cols * size);
     return QP_OK;
 }
 
-static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a, qp_err *err) {
+static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a,
+                      qp_err *err) {
     size_t n_bytes = (size_t)(t->rows * t->cols) * qp_dtype_bytes(k->dtype);
     t->nb = (t->cols + BLOCK - 1) / BLOCK;
     if (s->generated) {
         QP_TRY(qp_arena_get(a, n_bytes, &t->x, err));
         int n_parts = (int)(t->rows < 64 ? t->rows : 64);
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (t->rows * t->cols > PARALLEL_ELEMS)
         for (int p = 0; p < n_parts; p++) {
             int64_t begin = t->rows * p / n_parts, end = t->rows * (p + 1) / n_parts;
             char *to = (char *)t->x + (size_t)(begin * t->cols) * qp_dtype_bytes(k->dtype);
@@ -220,7 +234,7 @@ static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source
         }
     }
     const char *grad_name;
-    qp_gen bits = {.seed = s->gen.seed, .dist = QP_DIST_BITS, .peak_index = -1};
+    qp_gen bits = qp_gen_make(s->gen.seed, QP_DIST_BITS);
     QP_TRY(qp_arena_printf(a, &grad_name, err, "%s.grad", t->name));
     QP_TRY(qp_arena_get(a, n_bytes, &t->grad, err));
     qp_gen_slice(&bits, grad_name, t->rows, t->cols, k->dtype, 0, t->rows, 0, t->cols, t->grad);
@@ -237,7 +251,8 @@ qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_
     out->bwd = has_key(c, "bwd") && strcmp(qp_case_text(c, "bwd"), "clip") == 0 ? QP_BWD_CLIP : QP_BWD_PASS;
     out->misalign = has_key(c, "misalign") ? qp_case_int(c, "misalign") : 0;
     sizes size = sizes_of(c);
-    source s = {.gen = {.seed = qp_case_u64(c, "seed"), .format = out->format, .peak_index = -1}};
+    source s = {.gen = qp_gen_make(qp_case_u64(c, "seed"), QP_DIST_GAUSS)};
+    s.gen.format = out->format;
     s.generated = !(has_key(c, "hex") && qp_case_has(c, "hex"));
     QP_TRY(qp_gen_parse_dist(qp_case_text(c, "dist"), &s.gen, err));
     if (qp_case_has(c, "edge")) QP_TRY(qp_gen_parse_edges(qp_case_text(c, "edge"), &s.gen, err));
@@ -256,7 +271,9 @@ qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_
                 t->rows = 1;
                 t->cols = n;
             }
-            if (n != t->rows * t->cols) QP_FAIL(QP_USAGE, "hex: wanted %lld values, got %lld", (long long)(t->rows * t->cols), (long long)n);
+            if (n != t->rows * t->cols)
+                QP_FAIL(QP_USAGE, "hex: wanted %lld values, got %lld", (long long)(t->rows * t->cols),
+                        (long long)n);
         }
         QP_TRY(fill(out, t, &s, a, err));
         out->n_elems += t->rows * t->cols;

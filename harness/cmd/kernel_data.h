@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel case made concrete: its tensors, their inputs and the calibration state that the ops take as given.
+// A kernel case made concrete: its tensors, their inputs and the calibration state that the ops take as
+// given.
 #ifndef CMD_KERNEL_DATA_H
 #define CMD_KERNEL_DATA_H
 
@@ -9,13 +10,13 @@
 
 typedef struct qp_kernel_tensor {
     const char *name;
-    int64_t rows, cols, nb;  // nb: blocks of 16 a row
-    void *x, *grad;          // [rows, cols]
-    void *pitched;           // x with a row pitch of ld elements, NaN between the rows; x itself when ld == cols
+    int64_t rows, cols, nb; // nb: blocks of 16 a row
+    void *x, *grad;         // [rows, cols]
+    void *pitched; // x with a row pitch of ld elements, NaN between the rows; x itself when ld == cols
     int64_t ld;
-    uint32_t *amax;          // fp32 images, as the format's grain has it; dynamic NVFP4: one, the global one
+    uint32_t *amax; // fp32 images, as the format's grain has it; dynamic NVFP4: one, the global one
     int64_t n_amax;
-    uint32_t global_amax;    // NVFP4
+    uint32_t global_amax; // NVFP4
     // what the subject answered
     void *y, *g, *values;
     uint32_t *amax_out;
@@ -37,9 +38,10 @@ typedef struct qp_kernel_case {
     bool has_edge;
 } qp_kernel_case;
 
-// Generates (or reads hex=) the inputs and calibrates with the REFERENCE, whose amax is judged by itself as op amax. The calibration
-// leaves NaN and Inf out; edges max, inf, nan are run on but not calibrated on, so that values above amax exist; edges amax,
-// amax+ulp take the generator's nominal amax; dist=bits takes amax near 1, since its own maximum would round all else to zero.
+// Generates (or reads hex=) the inputs and calibrates with the REFERENCE, whose amax is judged by itself as
+// op amax. The calibration leaves NaN and Inf out; edges max, inf, nan are run on but not calibrated on, so
+// that values above amax exist; edges amax, amax+ulp take the generator's nominal amax; dist=bits takes amax
+// near 1, since its own maximum would round all else to zero.
 qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_err *err);
 // Grain of the calibrated amax: that of the format, but dynamic NVFP4 calibrates one global amax.
 qp_grain qp_kernel_grain(const qp_kernel_case *k);

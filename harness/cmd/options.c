@@ -51,7 +51,8 @@ const char qp_options_help[] =
     "  --out DIR        record and reports, default reports/out/<UTC time>\n"
     "  --junit FILE     one more copy of junit.xml\n"
     "  --repeat N       every case N times\n"
-    "  --inject flip:N  flip the lowest bit of output element N of every kernel launch: shows that a red is possible\n"
+    "  --inject flip:N  flip the lowest bit of output element N of every kernel launch: shows that a red is "
+    "possible\n"
     "  -q, -v           less, more\n"
     "  --color WHEN     auto, always, never\n"
     "  --progress WHEN  auto, always, never\n";
@@ -70,20 +71,32 @@ static qp_status set(const option *o, const char *value, qp_cmd_options *out, qp
     void *field = (char *)out + o->at;
     int64_t n = 0;
     switch (o->kind) {
-    case FLAG: *(bool *)field = true; return QP_OK;
-    case QUIET: *(int *)field = -1; return QP_OK;
-    case VERBOSE: *(int *)field = 1; return QP_OK;
-    case TEXT: *(const char **)field = value; return QP_OK;
-    case WHEN: return set_when(field, o->name, value, err);
+    case FLAG:
+        *(bool *)field = true;
+        return QP_OK;
+    case QUIET:
+        *(int *)field = -1;
+        return QP_OK;
+    case VERBOSE:
+        *(int *)field = 1;
+        return QP_OK;
+    case TEXT:
+        *(const char **)field = value;
+        return QP_OK;
+    case WHEN:
+        return set_when(field, o->name, value, err);
     case SIZE:
-        if (!qp_parse_size(value, field)) QP_FAIL(QP_USAGE, "%s: wanted a size such as 64M or 2G, got '%s'", o->name, value);
+        if (!qp_parse_size(value, field))
+            QP_FAIL(QP_USAGE, "%s: wanted a size such as 64M or 2G, got '%s'", o->name, value);
         return QP_OK;
     case SECONDS:
-        if (!qp_parse_i64(value, &n) || n < 1) QP_FAIL(QP_USAGE, "%s: wanted whole seconds, at least 1, got '%s'", o->name, value);
+        if (!qp_parse_i64(value, &n) || n < 1)
+            QP_FAIL(QP_USAGE, "%s: wanted whole seconds, at least 1, got '%s'", o->name, value);
         *(double *)field = (double)n;
         return QP_OK;
     case COUNT:
-        if (!qp_parse_i64(value, &n) || n < 1 || n > 1000000) QP_FAIL(QP_USAGE, "%s: wanted 1 to 1000000, got '%s'", o->name, value);
+        if (!qp_parse_i64(value, &n) || n < 1 || n > 1000000)
+            QP_FAIL(QP_USAGE, "%s: wanted 1 to 1000000, got '%s'", o->name, value);
         *(int64_t *)field = n;
         return QP_OK;
     }
@@ -97,11 +110,12 @@ static qp_status refuse(const char *word, bool repro, qp_err *err) {
         if (repro || !table[i].repro_only) names[n++] = table[i].name;
     for (int i = 0; i < qp_n_select_options && n < QP_COUNT(names); i++) names[n++] = qp_select_options[i];
     const char *near = qp_nearest(word, names, n);
-    QP_FAIL(QP_USAGE, "unknown option '%s'%s%s%s", word, near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
-            near != NULL ? "'?" : "");
+    QP_FAIL(QP_USAGE, "unknown option '%s'%s%s%s", word, near != NULL ? ", did you mean '" : "",
+            near != NULL ? near : "", near != NULL ? "'?" : "");
 }
 
-static qp_status take(int argc, char **argv, int *i, bool repro, qp_arena *a, qp_cmd_options *out, qp_err *err) {
+static qp_status take(int argc, char **argv, int *i, bool repro, qp_arena *a, qp_cmd_options *out,
+                      qp_err *err) {
     const char *word = argv[*i], *equals = strchr(word, '=');
     size_t n = word[0] == '-' && equals != NULL ? (size_t)(equals - word) : strlen(word);
     for (int k = 0; k < QP_COUNT(table); k++) {
@@ -121,7 +135,8 @@ static qp_status take(int argc, char **argv, int *i, bool repro, qp_arena *a, qp
 
 static qp_status check(const qp_cmd_options *o, qp_err *err) {
     uint64_t seed, element;
-    if (o->seed != NULL && !qp_parse_u64(o->seed, &seed)) QP_FAIL(QP_USAGE, "--seed: wanted a number, got '%s'", o->seed);
+    if (o->seed != NULL && !qp_parse_u64(o->seed, &seed))
+        QP_FAIL(QP_USAGE, "--seed: wanted a number, got '%s'", o->seed);
     if (strcmp(o->comm, "threads") != 0) QP_FAIL(QP_USAGE, "--comm: wanted threads, got '%s'", o->comm);
     if (o->inject != NULL && (strncmp(o->inject, "flip:", 5) != 0 || !qp_parse_u64(o->inject + 5, &element)))
         QP_FAIL(QP_USAGE, "--inject: wanted flip:ELEMENT, got '%s'", o->inject);
@@ -129,12 +144,14 @@ static qp_status check(const qp_cmd_options *o, qp_err *err) {
 }
 
 qp_status qp_options_parse(int argc, char **argv, bool repro, qp_arena *a, qp_cmd_options *out, qp_err *err) {
-    *out = (qp_cmd_options){.device = "auto", .subject = "builtin", .comm = "threads", .timeout_s = 600, .repeat = 1};
+    *out = (qp_cmd_options){
+        .device = "auto", .subject = "builtin", .comm = "threads", .timeout_s = 600, .repeat = 1};
     for (int i = 1; i < argc; i++) QP_TRY(take(argc, argv, &i, repro, a, out, err));
     return check(out, err);
 }
 
-qp_status qp_options_echo(const qp_cmd_options *o, qp_arena *a, const char *echo[QP_N_ECHOED][2], qp_err *err) {
+qp_status qp_options_echo(const qp_cmd_options *o, qp_arena *a, const char *echo[QP_N_ECHOED][2],
+                          qp_err *err) {
     static const char *const when[] = {"auto", "always", "never"};
     const char *timeout, *mem, *repeat, *verbosity;
     QP_TRY(qp_arena_printf(a, &timeout, err, "%.0f", o->timeout_s));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The key holds every word of a case line that the unsharded truth depends on, and nothing else: layouts share an entry.
+// The key holds every word of a case line that the unsharded truth depends on, and nothing else: layouts
+// share an entry.
 #include "cmd/pipeline_cache.h"
 
 #include <inttypes.h>
@@ -31,10 +32,12 @@ void qp_pipeline_cache_free(qp_pipeline_cache *p) {
 
 // max_on=rank:N puts the peak into that rank's slice, so there the weights depend on the layout too.
 static qp_status key_of(const qp_case *c, qp_arena *a, const char **key, qp_err *err) {
-    static const char *const words[] = {"model", "layers", "names", "recipe", "sync", "tokens", "weights", "max_on", "seed"};
+    static const char *const words[] = {"model",  "layers",  "names",  "recipe", "sync",
+                                        "tokens", "weights", "max_on", "seed"};
     static const char *const degrees[] = {"tp", "cp", "pp", "ep", "etp", "dp"};
     qp_text t = {.arena = a};
-    for (int i = 0; i < QP_COUNT(words); i++) QP_TRY(qp_text_add(&t, err, "%s=%s ", words[i], qp_case_text(c, words[i])));
+    for (int i = 0; i < QP_COUNT(words); i++)
+        QP_TRY(qp_text_add(&t, err, "%s=%s ", words[i], qp_case_text(c, words[i])));
     bool by_rank = strncmp(qp_case_text(c, "max_on"), "rank:", 5) == 0;
     for (int i = 0; by_rank && i < QP_COUNT(degrees); i++)
         QP_TRY(qp_text_add(&t, err, "%s=%s ", degrees[i], qp_case_text(c, degrees[i])));
@@ -42,8 +45,8 @@ static qp_status key_of(const qp_case *c, qp_arena *a, const char **key, qp_err 
     return QP_OK;
 }
 
-static qp_status make_entry(qp_pipeline_cache *p, const qp_case *c, const char *key, const char *data_dir, qp_subject *subject,
-                            qp_err *err) {
+static qp_status make_entry(qp_pipeline_cache *p, const qp_case *c, const char *key, const char *data_dir,
+                            qp_subject *subject, qp_err *err) {
     empty(p);
     p->arena = qp_arena_new();
     if (p->arena == NULL) QP_FAIL(QP_NOMEM, "pipeline cache: out of memory");
@@ -54,8 +57,8 @@ static qp_status make_entry(qp_pipeline_cache *p, const qp_case *c, const char *
     return QP_OK;
 }
 
-qp_status qp_pipeline_cache_take(qp_pipeline_cache *p, const qp_case *c, const char *data_dir, qp_subject *subject, qp_arena *a,
-                                 qp_job *job, qp_err *err) {
+qp_status qp_pipeline_cache_take(qp_pipeline_cache *p, const qp_case *c, const char *data_dir,
+                                 qp_subject *subject, qp_arena *a, qp_job *job, qp_err *err) {
     const char *key;
     QP_TRY(key_of(c, a, &key, err));
     if (p->key != NULL && strcmp(p->key, key) == 0) {
@@ -94,7 +97,8 @@ bool qp_pipeline_cache_has_base(const qp_pipeline_cache *p, int64_t rows) {
     return p->base_key != NULL && strcmp(p->base_key, key) == 0;
 }
 
-qp_status qp_pipeline_cache_set_base(qp_pipeline_cache *p, int64_t rows, const qp_digest *d, int64_t n, qp_err *err) {
+qp_status qp_pipeline_cache_set_base(qp_pipeline_cache *p, int64_t rows, const qp_digest *d, int64_t n,
+                                     qp_err *err) {
     char key[32];
     base_key(rows, key);
     qp_arena_free(p->base_arena);

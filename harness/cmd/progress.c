@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Progress goes to stderr: a rewritten line on a terminal (done/total, time left, current case), elsewhere a short line now and then.
+// Progress goes to stderr: a rewritten line on a terminal (done/total, time left, current case), elsewhere a
+// short line now and then.
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <time.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// quantproof replay FILE...: pipeline records of another implementation. The same model, layout and weights go through our own
-// pipeline; every state is compared (product page, section 5). This file is the command: files, table, exit code.
+// quantproof replay FILE...: pipeline records of another implementation. The same model, layout and weights
+// go through our own pipeline; every state is compared (product page, section 5). This file is the command:
+// files, table, exit code.
 #include <stdio.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ static void print_places(const replay_result *res) {
         printf("    rank %d %s %s %s\n      want %s\n      got  %s\n", p->rank, p->fqn ? p->fqn : "-",
                p->quantizer ? p->quantizer : "-", p->field, p->want, p->got);
     }
-    if (res->n_different > MAX_SHOWN) printf("    and %lld more\n", (long long)(res->n_different - MAX_SHOWN));
+    if (res->n_different > MAX_SHOWN)
+        printf("    and %lld more\n", (long long)(res->n_different - MAX_SHOWN));
 }
 
 static qp_status run_policies(const replay_record *rec, qp_arena *a, replay_result *res, qp_err *err) {
@@ -85,8 +87,9 @@ static qp_status replay_one(const char *file, json_t *json, qp_arena *a, totals 
     const int64_t found = res.n_different;
     const bool known = json_object_get(json, "known_bug_fields") != NULL;
     if (known) QP_TRY(replay_known_bug(&rec, &res, &n_listed, err));
-    printf("  %-36s %-14s tp%d ep%d%s  %6lld states  %6lld equal  %4lld different", rec.name, rec.recipe, rec.tp, rec.ep,
-           rec.etp ? "" : " etp1", (long long)res.n_compared, (long long)(res.n_compared - found), (long long)found);
+    printf("  %-36s %-14s tp%d ep%d%s  %6lld states  %6lld equal  %4lld different", rec.name, rec.recipe,
+           rec.tp, rec.ep, rec.etp ? "" : " etp1", (long long)res.n_compared,
+           (long long)(res.n_compared - found), (long long)found);
     if (known) printf(", %d listed: %s", n_listed, res.n_different == 0 ? "exactly these" : "NOT these");
     printf("\n");
     print_places(&res);
@@ -106,7 +109,8 @@ static qp_status check_head(const char *file, json_t *doc, json_t **records, qp_
     const char *format = json_string_value(json_object_get(doc, "format"));
     *records = json_object_get(doc, "records");
     if (!format || strcmp(format, "quantproof-pipeline-golden-1") != 0)
-        QP_FAIL(QP_CORRUPT, "%s: format: quantproof-pipeline-golden-1 wanted, got %s", file, format ? format : "nothing");
+        QP_FAIL(QP_CORRUPT, "%s: format: quantproof-pipeline-golden-1 wanted, got %s", file,
+                format ? format : "nothing");
     if (json_array_size(*records) == 0) QP_FAIL(QP_CORRUPT, "%s: records: at least one record wanted", file);
     return QP_OK;
 }
@@ -132,17 +136,20 @@ static qp_status replay_file(const char *file, totals *t, qp_err *err) {
 }
 
 static void print_totals(const totals *t) {
-    printf("%d files, %d records: %d replayed, %d not readable; %lld states compared, %lld unexplained differences in %d records\n",
-           t->n_files, t->n_records, t->n_replayed, t->n_bad, (long long)t->n_compared, (long long)t->n_different,
-           t->n_different_records);
-    for (int i = 0; i < t->n_reasons; i++) printf("%s%s (%d)", i ? ", " : "left out by name: ", t->reasons[i].text, t->reasons[i].n);
+    printf("%d files, %d records: %d replayed, %d not readable; %lld states compared, %lld unexplained "
+           "differences in %d records\n",
+           t->n_files, t->n_records, t->n_replayed, t->n_bad, (long long)t->n_compared,
+           (long long)t->n_different, t->n_different_records);
+    for (int i = 0; i < t->n_reasons; i++)
+        printf("%s%s (%d)", i ? ", " : "left out by name: ", t->reasons[i].text, t->reasons[i].n);
     if (t->n_reasons) printf("\n");
 }
 
 qp_status qp_cmd_replay(int argc, char **argv, int *exit_code, qp_err *err) {
     totals t = {0};
     for (int i = 1; i < argc; i++)
-        if (argv[i][0] == '-') QP_FAIL(QP_USAGE, "replay: unknown option %s (usage: quantproof replay FILE...)", argv[i]);
+        if (argv[i][0] == '-')
+            QP_FAIL(QP_USAGE, "replay: unknown option %s (usage: quantproof replay FILE...)", argv[i]);
     if (argc < 2) QP_FAIL(QP_USAGE, "replay: at least one file wanted (usage: quantproof replay FILE...)");
     for (int i = 1; i < argc; i++) {
         qp_err one = {0};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pipeline records of another implementation, rebuilt and compared: what the files of 'replay' share. Every field of a record that
-// is read has a typed getter whose error names file, record and field.
+// Pipeline records of another implementation, rebuilt and compared: what the files of 'replay' share. Every
+// field of a record that is read has a typed getter whose error names file, record and field.
 #ifndef CMD_REPLAY_H
 #define CMD_REPLAY_H
 
@@ -11,7 +11,8 @@
 // What the record's model is, beyond qp_module: one per module of the rebuilt model.
 typedef struct replay_linear {
     const char *gen_name;
-    const char *container; // fused experts: FQN of the module that holds all experts in one tensor; NULL = a linear of its own
+    const char *container; // fused experts: FQN of the module that holds all experts in one tensor; NULL = a
+                           // linear of its own
     const char *part;      // fused experts: "gate_up_proj" or "down_proj"
 } replay_linear;
 
@@ -24,8 +25,8 @@ typedef struct replay_record {
     int64_t hidden, inter, moe_inter, kv, heads, kv_heads, layers, experts, tokens;
     uint64_t seed;
     const char *expert_names[3];
-    bool any_routed;           // fused: some local expert sees tokens
-    qp_format weight, input;   // input QP_FORMAT_NONE = no input quantizers
+    bool any_routed;         // fused: some local expert sees tokens
+    qp_format weight, input; // input QP_FORMAT_NONE = no input quantizers
     bool known_format;
     qp_model model;
     replay_linear *linears; // [model.n_modules]
@@ -36,8 +37,10 @@ typedef struct replay_record {
 qp_status replay_read(const char *file, json_t *json, qp_arena *a, replay_record *out, qp_err *err);
 qp_status replay_build_model(replay_record *rec, qp_arena *a, qp_err *err);
 // Typed getters; what: "records[NAME].FIELD" goes into the message.
-qp_status replay_text(const replay_record *rec, json_t *from, const char *field, const char **out, qp_err *err);
-qp_status replay_int(const replay_record *rec, json_t *from, const char *field, int64_t min, int64_t dflt, int64_t *out,
+qp_status replay_text(const replay_record *rec, json_t *from, const char *field, const char **out,
+                      qp_err *err);
+qp_status replay_int(const replay_record *rec, json_t *from, const char *field, int64_t min, int64_t dflt,
+                     int64_t *out,
                      qp_err *err); // dflt < 0: required
 qp_status replay_array(const replay_record *rec, json_t *from, const char *field, json_t **out, qp_err *err);
 
@@ -80,7 +83,8 @@ typedef struct replay_run {
     qp_rank_trace *traces;
     qp_arena *trace_arena;
 } replay_run;
-// Runs our pipeline on the record's layout from build to promote. Free with replay_run_free, also after a failure.
+// Runs our pipeline on the record's layout from build to promote. Free with replay_run_free, also after a
+// failure.
 qp_status replay_pipeline(const replay_record *rec, qp_sync sync, qp_arena *a, replay_run *out, qp_err *err);
 void replay_run_free(replay_run *run);
 
@@ -99,9 +103,11 @@ typedef struct replay_result {
 // Adds what differs between the record's ranks and run (sync=modelopt-0.47).
 qp_status replay_compare(const replay_record *rec, const replay_run *run, replay_result *out, qp_err *err);
 // Adds what differs from the record's invariant_global_amax, where it has one.
-qp_status replay_compare_invariant(const replay_record *rec, const replay_run *run, replay_result *out, qp_err *err);
-// A record of an old release: do the differences equal known_bug_fields? Differences that are listed are taken out of places;
-// listed ones that do not differ are put in. n_listed: those of fields that are computed here.
+qp_status replay_compare_invariant(const replay_record *rec, const replay_run *run, replay_result *out,
+                                   qp_err *err);
+// A record of an old release: do the differences equal known_bug_fields? Differences that are listed are
+// taken out of places; listed ones that do not differ are put in. n_listed: those of fields that are computed
+// here.
 qp_status replay_known_bug(const replay_record *rec, replay_result *res, int *n_listed, qp_err *err);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a record says each rank held against what our rank held, field by field, and the differences against the list of a known bug.
-// Compared as text in the record's own form, so that a difference can be read beside the file.
+// What a record says each rank held against what our rank held, field by field, and the differences against
+// the list of a known bug. Compared as text in the record's own form, so that a difference can be read beside
+// the file.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "cmd/replay.h"
 #include "core/text.h"
 
-// ---- places --------------------------------------------------------------------------------------------------------------------
+// ---- places
+// --------------------------------------------------------------------------------------------------------------------
 
 static qp_status add_place(replay_result *out, const replay_place *p, qp_err *err) {
     if (out->n_different == out->cap) {
@@ -30,11 +32,12 @@ static qp_status excerpt(replay_result *out, const char *text, size_t at, const 
     enum { SHOWN = 48 };
     const size_t n = strlen(text), begin = at > 8 ? (at - 8) / 8 * 8 : 0;
     if (n <= SHOWN) return qp_arena_strdup(out->arena, text, cut, err);
-    return qp_arena_printf(out->arena, cut, err, "%s%.*s%s (from character %zu of %zu)", begin ? "..." : "", SHOWN, text + begin,
-                           begin + SHOWN < n ? "..." : "", begin, n);
+    return qp_arena_printf(out->arena, cut, err, "%s%.*s%s (from character %zu of %zu)", begin ? "..." : "",
+                           SHOWN, text + begin, begin + SHOWN < n ? "..." : "", begin, n);
 }
 
-static qp_status compare_text(replay_result *out, const replay_place *where, const char *want, const char *got, qp_err *err) {
+static qp_status compare_text(replay_result *out, const replay_place *where, const char *want,
+                              const char *got, qp_err *err) {
     replay_place p = *where;
     size_t at = 0;
     out->n_compared++;
@@ -56,7 +59,8 @@ static qp_status text_of(replay_result *out, const json_t *v, const char **text,
     return status;
 }
 
-// ---- quantizers ----------------------------------------------------------------------------------------------------------------
+// ---- quantizers
+// ----------------------------------------------------------------------------------------------------------------
 
 static qp_status our_amax(replay_result *out, const replay_state *s, const char **text, qp_err *err) {
     char *hex;
@@ -81,15 +85,18 @@ static qp_status our_pair(replay_result *out, int64_t a, int64_t b, const char *
     return qp_arena_printf(out->arena, text, err, "[%lld,%lld]", (long long)a, (long long)b);
 }
 
-static qp_status compare_field(replay_result *out, replay_place at, json_t *q, const char *field, const char *got, qp_err *err) {
+static qp_status compare_field(replay_result *out, replay_place at, json_t *q, const char *field,
+                               const char *got, qp_err *err) {
     const char *want;
     at.field = field;
     QP_TRY(text_of(out, json_object_get(q, field), &want, err));
     return compare_text(out, &at, want, got, err);
 }
 
-// Geometry that the generator and the layout decide; the record has full_shape, rows and cols for sharded layers only.
-static qp_status compare_shard(replay_result *out, replay_place at, json_t *q, const replay_state *s, qp_err *err) {
+// Geometry that the generator and the layout decide; the record has full_shape, rows and cols for sharded
+// layers only.
+static qp_status compare_shard(replay_result *out, replay_place at, json_t *q, const replay_state *s,
+                               qp_err *err) {
     const char *text;
     QP_TRY(qp_arena_printf(out->arena, &text, err, "%016llx", (unsigned long long)s->hash));
     QP_TRY(compare_field(out, at, q, "weight_hash", text, err));
@@ -107,14 +114,17 @@ static qp_status compare_shard(replay_result *out, replay_place at, json_t *q, c
 }
 
 // Promoted or not; the class was renamed after 0.45.0.
-static qp_status compare_class(replay_result *out, replay_place at, json_t *q, const replay_state *s, qp_err *err) {
+static qp_status compare_class(replay_result *out, replay_place at, json_t *q, const replay_state *s,
+                               qp_err *err) {
     const char *want = json_string_value(json_object_get(q, "class"));
     if (want && strcmp(want, "NVFP4StaticQuantizer") == 0) want = "StaticBlockScaleQuantizer";
     at.field = "class";
-    return compare_text(out, &at, want ? want : "null", s->promoted ? "StaticBlockScaleQuantizer" : "TensorQuantizer", err);
+    return compare_text(out, &at, want ? want : "null",
+                        s->promoted ? "StaticBlockScaleQuantizer" : "TensorQuantizer", err);
 }
 
-static qp_status compare_quantizer(replay_result *out, int rank, json_t *q, const replay_state *s, qp_err *err) {
+static qp_status compare_quantizer(replay_result *out, int rank, json_t *q, const replay_state *s,
+                                   qp_err *err) {
     const replay_place at = {.rank = rank, .fqn = s->fqn, .quantizer = s->quantizer};
     const char *text;
     if (s->is_weight) {
@@ -133,15 +143,18 @@ static qp_status compare_quantizer(replay_result *out, int rank, json_t *q, cons
 
 static const replay_state *find_state(const replay_rank *r, const char *fqn, const char *quantizer) {
     for (int i = 0; i < r->n_states; i++)
-        if (strcmp(r->states[i].fqn, fqn) == 0 && strcmp(r->states[i].quantizer, quantizer) == 0) return &r->states[i];
+        if (strcmp(r->states[i].fqn, fqn) == 0 && strcmp(r->states[i].quantizer, quantizer) == 0)
+            return &r->states[i];
     return NULL;
 }
 
 // The input of a fused down_proj lies behind a float SiLU and is left out of the records.
-static bool is_recorded(const replay_state *s) { return strcmp(s->quantizer, "down_proj_input_quantizer") != 0; }
+static bool is_recorded(const replay_state *s) {
+    return strcmp(s->quantizer, "down_proj_input_quantizer") != 0;
+}
 
-static qp_status compare_quantizers(const replay_record *rec, replay_result *out, int rank, json_t *list, const replay_rank *r,
-                                    qp_err *err) {
+static qp_status compare_quantizers(const replay_record *rec, replay_result *out, int rank, json_t *list,
+                                    const replay_rank *r, qp_err *err) {
     bool *seen;
     QP_TRY(QP_NEW(out->arena, seen, r->n_states + 1));
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -159,15 +172,18 @@ static qp_status compare_quantizers(const replay_record *rec, replay_result *out
     }
     for (int i = 0; i < r->n_states; i++) {
         const replay_state *s = &r->states[i];
-        const replay_place at = {.rank = rank, .fqn = s->fqn, .quantizer = s->quantizer, .field = "quantizer"};
+        const replay_place at = {
+            .rank = rank, .fqn = s->fqn, .quantizer = s->quantizer, .field = "quantizer"};
         if (!seen[i] && is_recorded(s)) QP_TRY(compare_text(out, &at, "not there", "calibrated", err));
     }
     return QP_OK;
 }
 
-// ---- groups and collectives ----------------------------------------------------------------------------------------------------
+// ---- groups and collectives
+// ----------------------------------------------------------------------------------------------------
 
-static qp_status compare_groups(replay_result *out, int rank, json_t *list, const replay_rank *r, qp_err *err) {
+static qp_status compare_groups(replay_result *out, int rank, json_t *list, const replay_rank *r,
+                                qp_err *err) {
     const replay_place at = {.rank = rank, .field = "groups"};
     qp_text want = {.arena = out->arena}, got = {.arena = out->arena};
     const char *text;
@@ -186,13 +202,14 @@ static qp_status compare_groups(replay_result *out, int rank, json_t *list, cons
         const replay_group *g = &r->groups[i];
         QP_TRY(qp_text_add(&got, err, "%s(", g->parent));
         for (int m = 0; m < g->n_members; m++) QP_TRY(qp_text_add(&got, err, " %s", g->members[m]));
-        QP_TRY(g->has_global ? qp_text_add(&got, err, " )=%08x ", (unsigned)g->global_amax) : qp_text_add(&got, err, " )=null "));
+        QP_TRY(g->has_global ? qp_text_add(&got, err, " )=%08x ", (unsigned)g->global_amax)
+                             : qp_text_add(&got, err, " )=null "));
     }
     return compare_text(out, &at, want.n ? want.s : "", got.n ? got.s : "", err);
 }
 
-// Our groups in the recorder's words: dense linears have dp = ep there, experts ep and tp; it gives experts no data parallel
-// group, so our reductions over their identical replicas have no counterpart.
+// Our groups in the recorder's words: dense linears have dp = ep there, experts ep and tp; it gives experts
+// no data parallel group, so our reductions over their identical replicas have no counterpart.
 static const char *recorded_group(const char *ours) {
     static const char *const names[][2] = {{"tp", "tp"}, {"etp", "tp"}, {"dp", "ep"}, {"ep", "ep"}};
     for (int i = 0; i < QP_COUNT(names); i++)
@@ -200,7 +217,8 @@ static const char *recorded_group(const char *ours) {
     return NULL;
 }
 
-static qp_status compare_collectives(replay_result *out, int rank, json_t *list, const qp_rank_trace *t, qp_err *err) {
+static qp_status compare_collectives(replay_result *out, int rank, json_t *list, const qp_rank_trace *t,
+                                     qp_err *err) {
     const replay_place at = {.rank = rank, .field = "collectives"};
     qp_text want = {.arena = out->arena}, got = {.arena = out->arena};
     const char *text;
@@ -220,14 +238,15 @@ static qp_status compare_collectives(replay_result *out, int rank, json_t *list,
     return compare_text(out, &at, want.n ? want.s : "", got.n ? got.s : "", err);
 }
 
-// ---- ranks ---------------------------------------------------------------------------------------------------------------------
+// ---- ranks
+// ---------------------------------------------------------------------------------------------------------------------
 
 qp_status replay_compare(const replay_record *rec, const replay_run *run, replay_result *out, qp_err *err) {
     json_t *ranks, *list;
     QP_TRY(replay_array(rec, rec->json, "ranks", &ranks, err));
     if (json_array_size(ranks) != (size_t)run->n_ranks && !json_object_get(json_array_get(ranks, 0), "error"))
-        QP_FAIL(QP_CORRUPT, "%s: record %s: ranks: %d wanted (tp %d, ep %d), got %zu", rec->file, rec->name, run->n_ranks, rec->tp,
-                rec->ep, json_array_size(ranks));
+        QP_FAIL(QP_CORRUPT, "%s: record %s: ranks: %d wanted (tp %d, ep %d), got %zu", rec->file, rec->name,
+                run->n_ranks, rec->tp, rec->ep, json_array_size(ranks));
     for (size_t i = 0; i < json_array_size(ranks); i++) {
         json_t *r = json_array_get(ranks, i);
         int64_t rank;
@@ -237,19 +256,21 @@ qp_status replay_compare(const replay_record *rec, const replay_run *run, replay
         QP_TRY(compare_text(out, &refused, message ? message : "none", "none", err));
         if (message) continue;
         if (rank >= run->n_ranks)
-            QP_FAIL(QP_CORRUPT, "%s: record %s: ranks[%zu].rank: below %d wanted (tp %d, ep %d), got %lld", rec->file, rec->name, i,
-                    run->n_ranks, rec->tp, rec->ep, (long long)rank);
+            QP_FAIL(QP_CORRUPT, "%s: record %s: ranks[%zu].rank: below %d wanted (tp %d, ep %d), got %lld",
+                    rec->file, rec->name, i, run->n_ranks, rec->tp, rec->ep, (long long)rank);
         QP_TRY(replay_array(rec, r, "groups", &list, err));
         QP_TRY(compare_groups(out, (int)rank, list, &run->ranks[rank], err));
         list = json_object_get(r, "collectives");
-        if (list) QP_TRY(compare_collectives(out, (int)rank, list, run->traces ? &run->traces[rank] : NULL, err));
+        if (list)
+            QP_TRY(compare_collectives(out, (int)rank, list, run->traces ? &run->traces[rank] : NULL, err));
         QP_TRY(replay_array(rec, r, "quantizers", &list, err));
         QP_TRY(compare_quantizers(rec, out, (int)rank, list, &run->ranks[rank], err));
     }
     return QP_OK;
 }
 
-qp_status replay_compare_invariant(const replay_record *rec, const replay_run *run, replay_result *out, qp_err *err) {
+qp_status replay_compare_invariant(const replay_record *rec, const replay_run *run, replay_result *out,
+                                   qp_err *err) {
     json_t *truth = json_object_get(rec->json, "invariant_global_amax");
     const char *name, *want, *got;
     json_t *v;
@@ -260,13 +281,18 @@ qp_status replay_compare_invariant(const replay_record *rec, const replay_run *r
             for (int i = 0; i < run->ranks[r].n_states; i++) {
                 const replay_state *s = &run->ranks[r].states[i];
                 if (!s->is_weight || strcmp(s->global_fqn, name) != 0) continue;
-                const replay_place at = {.rank = r, .fqn = s->global_fqn, .quantizer = s->quantizer, .field = "invariant_global_amax"};
+                const replay_place at = {.rank = r,
+                                         .fqn = s->global_fqn,
+                                         .quantizer = s->quantizer,
+                                         .field = "invariant_global_amax"};
                 held = true;
                 got = "null";
-                if (s->promoted) QP_TRY(qp_arena_printf(out->arena, &got, err, "%08x", (unsigned)s->global_amax));
+                if (s->promoted)
+                    QP_TRY(qp_arena_printf(out->arena, &got, err, "%08x", (unsigned)s->global_amax));
                 QP_TRY(compare_text(out, &at, want, got, err));
             }
-        const replay_place nowhere = {.rank = -1, .fqn = name, .quantizer = "weight_quantizer", .field = "invariant_global_amax"};
+        const replay_place nowhere = {
+            .rank = -1, .fqn = name, .quantizer = "weight_quantizer", .field = "invariant_global_amax"};
         if (!held) QP_TRY(compare_text(out, &nowhere, want, "held by no rank", err));
     }
     return QP_OK;

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of old releases: known_bug_fields lists every place where they are wrong. A replay must differ exactly there.
+// Records of old releases: known_bug_fields lists every place where they are wrong. A replay must differ
+// exactly there.
 #include <string.h>
 
 #include "cmd/replay.h"
 
 // Fields that a replay computes; search results are left out on both sides.
 static bool is_computed(const char *field) {
-    static const char *const fields[] = {"groups",     "collectives", "error", "class", "amax_shape",
-                                         "amax_dtype", "amax",        "global_amax"};
+    static const char *const fields[] = {"groups",     "collectives", "error", "class",
+                                         "amax_shape", "amax_dtype",  "amax",  "global_amax"};
     for (int i = 0; i < QP_COUNT(fields); i++)
         if (strcmp(fields[i], field) == 0) return true;
     return false;
 }
 
-static bool same_name(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : !a && !b; }
+static bool same_name(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : !a && !b;
+}
 
 static bool same_place(const replay_place *a, const replay_place *b) {
     return a->rank == b->rank && same_name(a->fqn, b->fqn) && same_name(a->quantizer, b->quantizer) &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record's model rebuilt from its sizes alone, never from the recorded quantizers: linears in the order in which the real model
-// lists them. Weights of fused experts are one module per expert here, with the container's name beside them.
+// The record's model rebuilt from its sizes alone, never from the recorded quantizers: linears in the order
+// in which the real model lists them. Weights of fused experts are one module per expert here, with the
+// container's name beside them.
 #include <string.h>
 
 #include "cmd/replay.h"
@@ -42,8 +43,8 @@ static qp_status add(builder *b, const linear_spec *s, qp_err *err) {
     return QP_OK;
 }
 
-static qp_status add_dense(builder *b, const char *parent, const char *child, int64_t out, int64_t in, qp_style style,
-                           qp_err *err) {
+static qp_status add_dense(builder *b, const char *parent, const char *child, int64_t out, int64_t in,
+                           qp_style style, qp_err *err) {
     linear_spec s = {.out = out, .in = in, .style = style, .expert = -1};
     QP_TRY(qp_arena_printf(b->arena, &s.fqn, err, "%s.%s", parent, child));
     s.projection = s.fqn;
@@ -65,10 +66,12 @@ static qp_status add_attention(builder *b, const char *parent, int64_t q, int64_
 }
 
 // Experts that EP does not divide are dropped by the recorder: it builds experts / ep of them per rank.
-static int experts_of(const replay_record *rec) { return (int)(rec->experts / rec->ep * rec->ep); }
+static int experts_of(const replay_record *rec) {
+    return (int)(rec->experts / rec->ep * rec->ep);
+}
 
-static qp_status add_experts(builder *b, const char *parent, const char *const *names, const bool *row, int64_t inter,
-                             qp_err *err) {
+static qp_status add_experts(builder *b, const char *parent, const char *const *names, const bool *row,
+                             int64_t inter, qp_err *err) {
     const int n = experts_of(b->rec);
     for (int e = 0; e < n; e++)
         for (int k = 0; k < 3; k++) {
@@ -116,13 +119,15 @@ static qp_status build_layer(builder *b, qp_err *err) {
 
 // Hugging Face: transformers 4 has a linear per expert, transformers 5 fused experts.
 static qp_status build_hf_experts(builder *b, const char *layer, qp_err *err) {
-    static const char *const gate_up_down[3] = {"gate_proj", "up_proj", "down_proj"}, *const w123[3] = {"w1", "w2", "w3"};
+    static const char *const gate_up_down[3] = {"gate_proj", "up_proj", "down_proj"}, *const w123[3] = {
+                                                                                          "w1", "w2", "w3"};
     const bool last[3] = {false, false, true}, middle[3] = {false, true, false};
     const replay_record *rec = b->rec;
     const bool mixtral = strcmp(rec->kind, "mixtral") == 0, fused = rec->transformers >= 5;
     const int64_t inter = mixtral ? rec->inter : rec->moe_inter;
     const char *experts, *shared;
-    QP_TRY(qp_arena_printf(b->arena, &experts, err, "%s.%s.experts", layer, mixtral && !fused ? "block_sparse_moe" : "mlp"));
+    QP_TRY(qp_arena_printf(b->arena, &experts, err, "%s.%s.experts", layer,
+                           mixtral && !fused ? "block_sparse_moe" : "mlp"));
     if (fused)
         QP_TRY(add_fused(b, experts, inter, err));
     else
@@ -155,8 +160,8 @@ qp_status replay_build_model(replay_record *rec, qp_arena *a, qp_err *err) {
     bool known = !rec->kind;
     for (int i = 0; i < QP_COUNT(kinds) && !known; i++) known = strcmp(kinds[i], rec->kind) == 0;
     if (!known)
-        QP_FAIL(QP_CORRUPT, "%s: record %s: model.kind: llama, qwen3moe, qwen2moe or mixtral wanted, got %s", rec->file, rec->name,
-                rec->kind);
+        QP_FAIL(QP_CORRUPT, "%s: record %s: model.kind: llama, qwen3moe, qwen2moe or mixtral wanted, got %s",
+                rec->file, rec->name, rec->kind);
     const int64_t per_layer = 10 + 3 * rec->experts, layers = rec->kind ? rec->layers : 1;
     if (per_layer > 1 << 20 || layers > 4096 || per_layer * layers > 1 << 22)
         QP_FAIL(QP_CORRUPT, "%s: record %s: model: %lld linears are too many", rec->file, rec->name,

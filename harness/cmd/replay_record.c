@@ -1,43 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads one pipeline record: job, layout, recipe, patterns. The schema is reports/schema/pipeline-records.schema.json; what is
-// needed here is checked here, with file, record and field in the message.
+// Reads one pipeline record: job, layout, recipe, patterns. The schema is
+// reports/schema/pipeline-records.schema.json; what is needed here is checked here, with file, record and
+// field in the message.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd/replay.h"
 
-static qp_status bad(const replay_record *rec, const char *field, qp_err *err, const char *fmt, ...) QP_PRINTF(4, 5);
+static qp_status bad(const replay_record *rec, const char *field, qp_err *err, const char *fmt, ...)
+    QP_PRINTF(4, 5);
 static qp_status bad(const replay_record *rec, const char *field, qp_err *err, const char *fmt, ...) {
     char text[256];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return qp_err_set(err, QP_CORRUPT, __FILE__, __LINE__, "%s: record %s: %s: %s", rec->file, rec->name ? rec->name : "?", field,
-                      text);
+    return qp_err_set(err, QP_CORRUPT, __FILE__, __LINE__, "%s: record %s: %s: %s", rec->file,
+                      rec->name ? rec->name : "?", field, text);
 }
 
 static const char *json_kind(const json_t *v) {
-    static const char *const names[] = {"an object", "an array", "a text", "an integer", "a number", "true", "false", "null"};
+    static const char *const names[] = {"an object", "an array", "a text", "an integer",
+                                        "a number",  "true",     "false",  "null"};
     return v ? names[json_typeof(v)] : "nothing";
 }
 
-qp_status replay_text(const replay_record *rec, json_t *from, const char *field, const char **out, qp_err *err) {
+qp_status replay_text(const replay_record *rec, json_t *from, const char *field, const char **out,
+                      qp_err *err) {
     const json_t *v = json_object_get(from, field);
     *out = json_string_value(v);
     if (!*out) return bad(rec, field, err, "a text wanted, got %s", json_kind(v));
     return QP_OK;
 }
 
-qp_status replay_int(const replay_record *rec, json_t *from, const char *field, int64_t min, int64_t dflt, int64_t *out,
-                     qp_err *err) {
+qp_status replay_int(const replay_record *rec, json_t *from, const char *field, int64_t min, int64_t dflt,
+                     int64_t *out, qp_err *err) {
     const json_t *v = json_object_get(from, field);
     *out = dflt;
     if (!v && dflt >= 0) return QP_OK;
     if (!json_is_integer(v)) return bad(rec, field, err, "an integer wanted, got %s", json_kind(v));
     *out = json_integer_value(v);
-    if (*out < min) return bad(rec, field, err, "at least %lld wanted, got %lld", (long long)min, (long long)*out);
+    if (*out < min)
+        return bad(rec, field, err, "at least %lld wanted, got %lld", (long long)min, (long long)*out);
     return QP_OK;
 }
 
@@ -54,8 +59,11 @@ static qp_status read_layout(replay_record *rec, qp_err *err) {
     QP_TRY(replay_int(rec, l, "tp", 1, -1, &tp, err));
     QP_TRY(replay_int(rec, l, "ep", 1, -1, &ep, err));
     const json_t *etp = json_object_get(l, "etp");
-    if (etp && !json_is_boolean(etp)) return bad(rec, "layout.etp", err, "true or false wanted, got %s", json_kind(etp));
-    if (tp > 4096 || ep > 4096) return bad(rec, "layout", err, "degrees up to 4096 wanted, got tp %lld ep %lld", (long long)tp, (long long)ep);
+    if (etp && !json_is_boolean(etp))
+        return bad(rec, "layout.etp", err, "true or false wanted, got %s", json_kind(etp));
+    if (tp > 4096 || ep > 4096 || tp * ep > 4096)
+        return bad(rec, "layout", err, "at most 4096 ranks wanted, got tp %lld ep %lld", (long long)tp,
+                   (long long)ep);
     rec->tp = (int)tp;
     rec->ep = (int)ep;
     rec->etp = !etp || json_is_true(etp);
@@ -65,10 +73,13 @@ static qp_status read_layout(replay_record *rec, qp_err *err) {
 static qp_status read_expert_names(replay_record *rec, json_t *m, qp_err *err) {
     json_t *names = json_object_get(m, "expert_names");
     if (rec->kind || rec->fused || rec->experts == 0) return QP_OK;
-    if (json_array_size(names) != 3) return bad(rec, "model.expert_names", err, "three names wanted, got %s", json_kind(names));
+    if (json_array_size(names) != 3)
+        return bad(rec, "model.expert_names", err, "three names wanted, got %s", json_kind(names));
     for (size_t i = 0; i < 3; i++) {
         rec->expert_names[i] = json_string_value(json_array_get(names, i));
-        if (!rec->expert_names[i]) return bad(rec, "model.expert_names", err, "a text wanted, got %s", json_kind(json_array_get(names, i)));
+        if (!rec->expert_names[i])
+            return bad(rec, "model.expert_names", err, "a text wanted, got %s",
+                       json_kind(json_array_get(names, i)));
     }
     return QP_OK;
 }
@@ -79,7 +90,8 @@ static qp_status read_model(replay_record *rec, qp_err *err) {
     int64_t seed, fused;
     if (!json_is_object(m)) return bad(rec, "model", err, "an object wanted, got %s", json_kind(m));
     rec->kind = json_string_value(json_object_get(m, "kind"));
-    const int64_t need = rec->kind ? -1 : 0, need_layer = rec->kind ? 0 : -1; // what the other form does not have may be absent
+    const int64_t need = rec->kind ? -1 : 0,
+                  need_layer = rec->kind ? 0 : -1; // what the other form does not have may be absent
     QP_TRY(replay_int(rec, m, "hidden", 1, -1, &rec->hidden, err));
     QP_TRY(replay_int(rec, m, "inter", 0, -1, &rec->inter, err));
     QP_TRY(replay_int(rec, m, "moe_inter", 0, need_layer, &rec->moe_inter, err));
@@ -116,7 +128,8 @@ static qp_status read_recipe(replay_record *rec, qp_err *err) {
         if (strcmp(known[i].name, rec->recipe) != 0) continue;
         rec->known_format = true;
         rec->weight = known[i].weight;
-        rec->input = rec->kind ? QP_FORMAT_NONE : known[i].input; // whole models are recorded with weight quantizers only
+        rec->input = rec->kind ? QP_FORMAT_NONE
+                               : known[i].input; // whole models are recorded with weight quantizers only
     }
     return QP_OK;
 }
@@ -125,9 +138,11 @@ static qp_status build_recipe(replay_record *rec, qp_arena *a, qp_err *err) {
     qp_recipe_entry *e;
     QP_TRY(QP_NEW(a, e, 3));
     e[0] = (qp_recipe_entry){.quantizer_name = "*", .has_enable = true};
-    e[1] = (qp_recipe_entry){.quantizer_name = "*weight_quantizer", .has_cfg = true, .has_enable = true, .enable = true};
+    e[1] = (qp_recipe_entry){
+        .quantizer_name = "*weight_quantizer", .has_cfg = true, .has_enable = true, .enable = true};
     e[1].cfg = (qp_qconfig){.enabled = true, .format = rec->weight};
-    e[2] = (qp_recipe_entry){.quantizer_name = "*input_quantizer", .has_cfg = true, .has_enable = true, .enable = true};
+    e[2] = (qp_recipe_entry){
+        .quantizer_name = "*input_quantizer", .has_cfg = true, .has_enable = true, .enable = true};
     e[2].cfg = (qp_qconfig){.enabled = true, .format = rec->input};
     rec->quant.name = rec->recipe;
     rec->quant.entries = e;
@@ -142,11 +157,13 @@ static qp_status read_patterns(replay_record *rec, qp_arena *a, qp_err *err) {
         rec->quant.shared = QP_SHARED_ABSENT;
         return QP_OK;
     }
-    if (!json_is_array(p)) return bad(rec, "shared_patterns", err, "\"default\" or an array wanted, got %s", json_kind(p));
+    if (!json_is_array(p))
+        return bad(rec, "shared_patterns", err, "\"default\" or an array wanted, got %s", json_kind(p));
     QP_TRY(QP_NEW(a, list, json_array_size(p) + 1));
     for (size_t i = 0; i < json_array_size(p); i++) {
         list[i] = json_string_value(json_array_get(p, i));
-        if (!list[i]) return bad(rec, "shared_patterns", err, "a text wanted, got %s", json_kind(json_array_get(p, i)));
+        if (!list[i])
+            return bad(rec, "shared_patterns", err, "a text wanted, got %s", json_kind(json_array_get(p, i)));
     }
     rec->quant.shared = QP_SHARED_LIST;
     rec->quant.patterns = list;

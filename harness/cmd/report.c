@@ -19,9 +19,12 @@ qp_status qp_cmd_report(int argc, char **argv, int *exit_code, qp_err *err) {
             printf("%s", usage);
             return QP_OK;
         }
-        if (strcmp(argv[i], "--junit") == 0 && i + 1 < argc) junit = argv[++i];
-        else if (argv[i][0] == '-') QP_FAIL(QP_USAGE, "unknown option '%s'\n%s", argv[i], usage);
-        else argv[++n_dirs] = argv[i]; // folders move to the front; argv[0] stays
+        if (strcmp(argv[i], "--junit") == 0 && i + 1 < argc)
+            junit = argv[++i];
+        else if (argv[i][0] == '-')
+            QP_FAIL(QP_USAGE, "unknown option '%s'\n%s", argv[i], usage);
+        else
+            argv[++n_dirs] = argv[i]; // folders move to the front; argv[0] stays
     }
     if (n_dirs == 0) QP_FAIL(QP_USAGE, "a folder is missing\n%s", usage);
     if (junit != NULL && n_dirs > 1) QP_FAIL(QP_USAGE, "--junit FILE takes one folder, got %d", n_dirs);

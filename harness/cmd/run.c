@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command run: select, run one case after the other, record before and after each, judge the whole run, report.
+// Command run: select, run one case after the other, record before and after each, judge the whole run,
+// report.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,8 @@ typedef struct running {
     qp_coverage floors[QP_FORMAT_COUNT][QP_DTYPE_COUNT];
 } running;
 
-// ---- before the first case -------------------------------------------------------------------------------------------------------
+// ---- before the first case
+// -------------------------------------------------------------------------------------------------------
 
 static qp_status choose_out(running *run, qp_err *err) {
     if (run->o.out != NULL) {
@@ -40,7 +42,8 @@ static qp_status choose_out(running *run, qp_err *err) {
     const char *now;
     QP_TRY(qp_utc_now(run->arena, &now, err));
     for (int i = 1; i < 1000; i++) { // two runs in one second get folders of their own
-        QP_TRY(qp_arena_printf(run->arena, &run->out, err, i == 1 ? "reports/out/%s" : "reports/out/%s-%d", now, i));
+        QP_TRY(qp_arena_printf(run->arena, &run->out, err, i == 1 ? "reports/out/%s" : "reports/out/%s-%d",
+                               now, i));
         if (!qp_file_exists(run->out)) break;
     }
     run->o.out = run->out;
@@ -89,10 +92,12 @@ static qp_status prepare(running *run, int argc, char **argv, qp_err *err) {
     }
     run->totals.n_bad_lines = run->selected.bad.n;
     run->totals.device_unmet = run->o.require_device && run->session.device == NULL;
-    return QP_NEW(run->arena, run->results, (int64_t)run->selected.list.n * run->o.repeat + QP_FORMAT_COUNT * QP_DTYPE_COUNT + 1);
+    return QP_NEW(run->arena, run->results,
+                  (int64_t)run->selected.list.n * run->o.repeat + QP_FORMAT_COUNT * QP_DTYPE_COUNT + 1);
 }
 
-// ---- one case --------------------------------------------------------------------------------------------------------------------
+// ---- one case
+// --------------------------------------------------------------------------------------------------------------------
 
 // The result outlives the arena of its case: its texts and findings move into the run's.
 static qp_status keep(running *run, const qp_case_result *r, qp_err *err) {
@@ -105,7 +110,8 @@ static qp_status keep(running *run, const qp_case_result *r, qp_err *err) {
     to->stages = NULL; // names of mutants' stages may be the case's own; the count tells whether anything ran
     run->n_results++;
     qp_totals_add(&run->totals, to);
-    if (r->is_kernel && r->verdict == QP_PASS && qp_format_get(r->format) != NULL && (unsigned)r->dtype < QP_DTYPE_COUNT)
+    if (r->is_kernel && r->verdict == QP_PASS && qp_format_get(r->format) != NULL &&
+        (unsigned)r->dtype < QP_DTYPE_COUNT)
         qp_coverage_merge(&run->floors[r->format][r->dtype], &r->coverage);
     return QP_OK;
 }
@@ -142,12 +148,13 @@ static qp_status run_all(running *run, qp_err *err) {
     return s;
 }
 
-// ---- after the last --------------------------------------------------------------------------------------------------------------
+// ---- after the last
+// --------------------------------------------------------------------------------------------------------------
 
 // Coverage floors hold for a whole suite, not for a part of one or for a line of one's own.
 static bool has_floors(const qp_selection *s) {
-    return s->n_suites > 0 && s->n_match == 0 && s->n_skip == 0 && s->n_formats == 0 && s->n_models == 0 && s->n_layouts == 0 &&
-           s->n_shards == 0;
+    return s->n_suites > 0 && s->n_match == 0 && s->n_skip == 0 && s->n_formats == 0 && s->n_models == 0 &&
+           s->n_layouts == 0 && s->n_shards == 0;
 }
 
 static qp_status judge_floors(running *run, qp_err *err) {
@@ -156,17 +163,23 @@ static qp_status judge_floors(running *run, qp_err *err) {
         for (int t = 0; t < QP_DTYPE_COUNT; t++) {
             char why[512];
             const qp_coverage *c = &run->floors[f][t];
-            if (c->n_elems == 0 || qp_floor_missed((qp_format)f, (qp_dtype)t, c, why, sizeof why) == NULL) continue;
-            qp_case_result r = {.verdict = QP_SUSPECT, .reason = QP_WHY_COVERAGE, .text = why, .format = QP_FORMAT_NONE};
-            qp_finding finding = {.check = "coverage-floor", .verdict = QP_SUSPECT, .reason = QP_WHY_COVERAGE, .n_judged = 1, .n_diff = 1};
+            if (c->n_elems == 0 || qp_floor_missed((qp_format)f, (qp_dtype)t, c, why, sizeof why) == NULL)
+                continue;
+            qp_case_result r = {
+                .verdict = QP_SUSPECT, .reason = QP_WHY_COVERAGE, .text = why, .format = QP_FORMAT_NONE};
+            qp_finding finding = {.check = "coverage-floor",
+                                  .verdict = QP_SUSPECT,
+                                  .reason = QP_WHY_COVERAGE,
+                                  .n_judged = 1,
+                                  .n_diff = 1};
             snprintf(finding.text, sizeof finding.text, "%s", why);
             r.findings = &finding;
             r.n_findings = 1;
             r.device = run->session.device->name;
             r.id = QP_RUN_ID;
             r.origin = "coverage floors of the run";
-            QP_TRY(qp_arena_printf(run->arena, &r.line, err, "coverage floor of fmt=%s in=%s", qp_format_get((qp_format)f)->name,
-                                   qp_dtype_name((qp_dtype)t)));
+            QP_TRY(qp_arena_printf(run->arena, &r.line, err, "coverage floor of fmt=%s in=%s",
+                                   qp_format_get((qp_format)f)->name, qp_dtype_name((qp_dtype)t)));
             QP_TRY(qp_record_begin(run->record, r.line, r.id, err));
             QP_TRY(qp_record_end(run->record, &r, err));
             QP_TRY(keep(run, &r, err));
@@ -183,8 +196,15 @@ static qp_status finish(running *run, double seconds, int *exit_code, qp_err *er
     }
     QP_TRY(qp_record_finish(run->record, &run->totals, *exit_code, name, err));
     QP_TRY(qp_arena_printf(run->arena, &page, err, "%s/index.html", run->out));
-    QP_TRY(qp_report_write(run->out, run->o.junit, err));
+    qp_err own = {0};
+    qp_status written = qp_report_write(run->out, run->o.junit, &own);
     qp_show_summary(run->results, run->n_results, &run->totals, name, &run->o, seconds, page);
+    if (written == QP_OK) return QP_OK;
+    fflush(stdout);
+    fprintf(stderr, "quantproof run: report: %s: %s\n", qp_status_name(written), own.msg);
+    bool worse = *exit_code == 99 || *exit_code == 5 ||
+                 *exit_code == 1; // a report that failed hides no failure of a case
+    if (!worse) *exit_code = 2;
     return QP_OK;
 }
 
@@ -207,8 +227,10 @@ qp_status qp_cmd_run(int argc, char **argv, int *exit_code, qp_err *err) {
     }
     run->arena = a;
     qp_status s = qp_options_parse(argc, argv, false, a, &run->o, err);
-    if (s == QP_OK && run->o.help) printf("%s\n%s\n%s", usage, qp_select_help, qp_options_help);
-    else if (s == QP_OK) s = run_command(run, argc, argv, exit_code, err);
+    if (s == QP_OK && run->o.help)
+        printf("%s\n%s\n%s", usage, qp_select_help, qp_options_help);
+    else if (s == QP_OK)
+        s = run_command(run, argc, argv, exit_code, err);
     qp_record_close(run->record);
     qp_session_close(&run->session);
     qp_arena_free(a);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One case: which runner, how long it took, what its verdict is. What cases of one run share lives in qp_run_env.
+// One case: which runner, how long it took, what its verdict is. What cases of one run share lives in
+// qp_run_env.
 #include "cmd/run_case.h"
 
 #include <stdarg.h>
@@ -13,7 +14,11 @@
 #include "plan/cost.h"
 
 void qp_say(qp_case_result *r, qp_arena *a, qp_verdict v, qp_reason why, const char *fmt, ...) {
-    qp_finding f = {.check = "case", .verdict = v, .reason = why, .n_judged = v == QP_SKIP ? 0 : 1, .n_diff = v == QP_SKIP ? 0 : 1};
+    qp_finding f = {.check = "case",
+                    .verdict = v,
+                    .reason = why,
+                    .n_judged = v == QP_SKIP ? 0 : 1,
+                    .n_diff = v == QP_SKIP ? 0 : 1};
     va_list args;
     va_start(args, fmt);
     vsnprintf(f.text, sizeof f.text, fmt, args);
@@ -21,8 +26,8 @@ void qp_say(qp_case_result *r, qp_arena *a, qp_verdict v, qp_reason why, const c
     qp_result_add(r, &f, a, NULL);
 }
 
-// What a status of the thing under test means for its case. USAGE, CORRUPT and IO are faults of what the line names (model, recipe,
-// weights, disk): exit 2 like any other bad input, and the next case still runs.
+// What a status of the thing under test means for its case. USAGE, CORRUPT and IO are faults of what the line
+// names (model, recipe, weights, disk): exit 2 like any other bad input, and the next case still runs.
 void qp_say_status(qp_case_result *r, qp_arena *a, qp_status s, const char *where, const char *message) {
     static const struct {
         qp_verdict verdict;
@@ -42,6 +47,14 @@ void qp_say_status(qp_case_result *r, qp_arena *a, qp_status s, const char *wher
     };
     if (s == QP_OK || (unsigned)s >= QP_STATUS_COUNT) return;
     qp_say(r, a, rows[s].verdict, rows[s].reason, "%s: %s: %s", where, qp_status_name(s), message);
+}
+
+void qp_say_fault(qp_case_result *r, qp_arena *a, qp_status s, const char *message) {
+    bool outside = s == QP_USAGE || s == QP_REFUSED || s == QP_CORRUPT || s == QP_IO;
+    if (outside)
+        qp_say_status(r, a, s, "case", message);
+    else
+        qp_say(r, a, QP_VERDICT_BROKEN, QP_WHY_ORACLE, "%s: %s", qp_status_name(s), message);
 }
 
 qp_status qp_env_add_digests(qp_run_env *e, const qp_digest *d, int64_t n, qp_err *err) {
@@ -64,7 +77,8 @@ qp_status qp_run_env_new(const qp_run_settings *s, qp_run_env **out, qp_err *err
     if (e == NULL) QP_FAIL(QP_NOMEM, "run: out of memory");
     e->s = *s;
     e->last = qp_arena_new();
-    qp_status status = e->last != NULL ? qp_pipeline_cache_new(&e->cache, err) : qp_err_set(err, QP_NOMEM, __FILE__, __LINE__, "run: out of memory");
+    qp_status status = e->last != NULL ? qp_pipeline_cache_new(&e->cache, err)
+                                       : qp_err_set(err, QP_NOMEM, __FILE__, __LINE__, "run: out of memory");
     if (status != QP_OK) {
         qp_run_env_free(e);
         return status;
@@ -91,9 +105,10 @@ static bool is_too_big(const qp_run_env *e, const qp_case *c, qp_arena *a, qp_ca
     if (e->s.mem_max == 0) return false;
     qp_status s = qp_cost_cache_new(a, &models, NULL);
     if (s == QP_OK) s = qp_case_cost(c, e->s.data_dir, models, a, &cost, NULL);
-    if (s != QP_OK || (uint64_t)cost.bytes <= e->s.mem_max) return false; // a line that names nothing real is refused by its runner
-    qp_say(r, a, QP_SKIP, QP_WHY_TOO_BIG, "needs about %.1f MiB, --mem-max allows %.1f MiB", (double)cost.bytes / (1 << 20),
-           (double)e->s.mem_max / (1 << 20));
+    if (s != QP_OK || (uint64_t)cost.bytes <= e->s.mem_max)
+        return false; // a line that names nothing real is refused by its runner
+    qp_say(r, a, QP_SKIP, QP_WHY_TOO_BIG, "needs about %.1f MiB, --mem-max allows %.1f MiB",
+           (double)cost.bytes / (1 << 20), (double)e->s.mem_max / (1 << 20));
     return true;
 }
 
@@ -109,7 +124,8 @@ static qp_status run(qp_run_env *e, const qp_case *c, qp_arena *a, qp_case_resul
 
 qp_status qp_run_case(qp_run_env *e, const qp_case *c, qp_arena *a, qp_case_result *out, qp_err *err) {
     struct timespec begin, end;
-    *out = (qp_case_result){.line = c->line, .id = c->id, .origin = c->origin, .format = QP_FORMAT_NONE, .rows_fraction = 1};
+    *out = (qp_case_result){
+        .line = c->line, .id = c->id, .origin = c->origin, .format = QP_FORMAT_NONE, .rows_fraction = 1};
     out->device = e->s.device != NULL ? e->s.device->name : "none";
     out->subject = e->s.subject != NULL ? qp_subject_name(e->s.subject) : "none";
     out->text = "";

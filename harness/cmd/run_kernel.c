@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel cases (quant grouped amax ste): generate, calibrate by the reference, run every op on the subject under guard, compare.
-// On simt every launch runs in forward, reverse and shuffled thread order.
+// Kernel cases (quant grouped amax ste): generate, calibrate by the reference, run every op on the subject
+// under guard, compare. On simt every launch runs in forward, reverse and shuffled thread order.
 #include <stdio.h>
 #include <string.h>
 
@@ -23,48 +23,59 @@ typedef struct running {
     uint64_t flip; // --inject flip:ELEMENT, UINT64_MAX = none
 } running;
 
-// ---- what the answer must be ---------------------------------------------------------------------------------------------
+// ---- what the answer must be
+// ---------------------------------------------------------------------------------------------
 
 typedef struct wanted { // one array per output of an op; an op has one to three
     void *a, *b, *c;
 } wanted;
 
-enum { MAX_PARTS = 64 };
+enum { MAX_PARTS = 64, PART_ELEMS = 1 << 14 };
 
 // Rows are independent in every format but the two-dimensional blocks.
 static int parts_of(const running *run, const qp_kernel_tensor *t) {
     if (qp_format_get(run->k.format)->grain == QP_GRAIN_BLOCK2D) return 1;
-    return (int)(t->rows < MAX_PARTS ? t->rows : MAX_PARTS);
+    int64_t n = t->rows * t->cols / PART_ELEMS + 1; // small tensors are not worth waking threads for
+    if (n > MAX_PARTS) n = MAX_PARTS;
+    return (int)(t->rows < n ? t->rows : n);
 }
 
-static void want_part(const running *run, qp_op op, const qp_kernel_tensor *t, const wanted *w, int64_t row0, int64_t n,
-                      qp_coverage *cov) {
+static void want_part(const running *run, qp_op op, const qp_kernel_tensor *t, const wanted *w, int64_t row0,
+                      int64_t n, qp_coverage *cov) {
     ref_spec s = qp_kernel_spec(&run->k, t);
     size_t size = qp_dtype_bytes(run->k.dtype), at = (size_t)(row0 * t->cols) * size;
     const char *x = (const char *)t->x + at;
     size_t code_pitch = (size_t)(t->cols + 1) / 2;
     switch (op) {
-    case QP_OP_FAKEQUANT: ref_fakequant(&s, row0, n, x, (char *)w->a + at, NULL, cov); break;
-    case QP_OP_BACKWARD: ref_backward(&s, run->k.bwd, row0, n, x, (const char *)t->grad + at, (char *)w->a + at); break;
+    case QP_OP_FAKEQUANT:
+        ref_fakequant(&s, row0, n, x, (char *)w->a + at, NULL, cov);
+        break;
+    case QP_OP_BACKWARD:
+        ref_backward(&s, run->k.bwd, row0, n, x, (const char *)t->grad + at, (char *)w->a + at);
+        break;
     case QP_OP_QUANT:
-        ref_quant(&s, row0, n, x, (uint8_t *)w->a + (size_t)row0 * code_pitch, (uint8_t *)w->b + row0 * t->nb, NULL, cov);
+        ref_quant(&s, row0, n, x, (uint8_t *)w->a + (size_t)row0 * code_pitch, (uint8_t *)w->b + row0 * t->nb,
+                  NULL, cov);
         break;
     case QP_OP_DEQUANT:
-        ref_dequant(run->k.engine, run->k.dtype, n, t->cols, t->codes + (size_t)row0 * code_pitch, t->scales + row0 * t->nb,
-                    t->weight_scale_2, (char *)w->a + at);
+        ref_dequant(run->k.engine, run->k.dtype, n, t->cols, t->codes + (size_t)row0 * code_pitch,
+                    t->scales + row0 * t->nb, t->weight_scale_2, (char *)w->a + at);
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
 static void want_amax(const running *run, const qp_kernel_tensor *t, uint32_t *out) {
     const qp_format_row *f = qp_format_get(run->k.format);
-    int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1, block_cols = f->block_cols > 0 ? f->block_cols : 16;
+    int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1,
+            block_cols = f->block_cols > 0 ? f->block_cols : 16;
     if (t->rows > 0 && t->cols > 0)
         ref_amax(qp_kernel_grain(&run->k), run->k.dtype, t->rows, t->cols, block_rows, block_cols, t->x, out);
 }
 
-static qp_status want(running *run, qp_op op, const qp_kernel_tensor *t, qp_arena *a, wanted *w, qp_err *err) {
+static qp_status want(running *run, qp_op op, const qp_kernel_tensor *t, qp_arena *a, wanted *w,
+                      qp_err *err) {
     size_t bytes = (size_t)(t->rows * t->cols) * qp_dtype_bytes(run->k.dtype);
     *w = (wanted){0};
     if (op == QP_OP_AMAX) bytes = sizeof(uint32_t) * (size_t)(t->rows * t->nb + 1);
@@ -83,12 +94,13 @@ static qp_status want(running *run, qp_op op, const qp_kernel_tensor *t, qp_aren
     qp_coverage cov[MAX_PARTS];
     memset(cov, 0, sizeof cov);
     int n_parts = parts_of(run, t);
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (n_parts > 1)
     for (int p = 0; p < n_parts; p++) {
         int64_t begin = t->rows * p / n_parts, end = t->rows * (p + 1) / n_parts;
         want_part(run, op, t, w, begin, end - begin, &cov[p]);
     }
-    // Coverage counts every element once: by fake-quant where that runs, else by pack. The scale bytes of both are set bits.
+    // Coverage counts every element once: by fake-quant where that runs, else by pack. The scale bytes of
+    // both are set bits.
     for (int p = 0; p < n_parts; p++) {
         if (op == QP_OP_QUANT && run->has_y) {
             for (int i = 0; i < 4; i++) {
@@ -103,17 +115,26 @@ static qp_status want(running *run, qp_op op, const qp_kernel_tensor *t, qp_aren
     return QP_OK;
 }
 
-// ---- what the subject answers --------------------------------------------------------------------------------------------
+// ---- what the subject answers
+// --------------------------------------------------------------------------------------------
 
 static qp_status make_outputs(running *run, qp_op op, qp_err *err) {
     for (int i = 0; i < run->k.n_tensors; i++) {
         qp_kernel_tensor *t = &run->k.tensors[i];
         size_t bytes = (size_t)(t->rows * t->cols) * qp_dtype_bytes(run->k.dtype);
         switch (op) {
-        case QP_OP_AMAX: QP_TRY(QP_NEW(run->arena, t->amax_out, t->rows * t->nb + 1)); break;
-        case QP_OP_FAKEQUANT: QP_TRY(qp_arena_get(run->arena, bytes, &t->y, err)); break;
-        case QP_OP_BACKWARD: QP_TRY(qp_arena_get(run->arena, bytes, &t->g, err)); break;
-        case QP_OP_DEQUANT: QP_TRY(qp_arena_get(run->arena, bytes, &t->values, err)); break;
+        case QP_OP_AMAX:
+            QP_TRY(QP_NEW(run->arena, t->amax_out, t->rows * t->nb + 1));
+            break;
+        case QP_OP_FAKEQUANT:
+            QP_TRY(qp_arena_get(run->arena, bytes, &t->y, err));
+            break;
+        case QP_OP_BACKWARD:
+            QP_TRY(qp_arena_get(run->arena, bytes, &t->g, err));
+            break;
+        case QP_OP_DEQUANT:
+            QP_TRY(qp_arena_get(run->arena, bytes, &t->values, err));
+            break;
         default:
             QP_TRY(QP_NEW(run->arena, t->codes, t->rows * ((t->cols + 1) / 2)));
             QP_TRY(QP_NEW(run->arena, t->scales, t->rows * t->nb));
@@ -143,7 +164,8 @@ static void inject(const running *run, qp_op op) {
         qp_grain grain = qp_kernel_grain(&run->k);
         uint64_t n = (uint64_t)(t->rows * t->cols), size = qp_dtype_bytes(run->k.dtype);
         if (op == QP_OP_AMAX) {
-            n = grain == QP_GRAIN_TENSOR ? 1 : (uint64_t)(grain == QP_GRAIN_AXIS0 ? t->rows : t->rows * t->nb);
+            n = grain == QP_GRAIN_TENSOR ? 1
+                                         : (uint64_t)(grain == QP_GRAIN_AXIS0 ? t->rows : t->rows * t->nb);
             size = sizeof(uint32_t);
         }
         if (left >= n) {
@@ -188,7 +210,8 @@ static qp_status launch(running *run, qp_op op, int order, qp_err *err) {
     return QP_OK;
 }
 
-// ---- the two together ----------------------------------------------------------------------------------------------------
+// ---- the two together
+// ----------------------------------------------------------------------------------------------------
 
 static qp_status keep_digests(running *run, const qp_state *st, qp_err *err) {
     int64_t *rows, n = 0;
@@ -199,33 +222,49 @@ static qp_status keep_digests(running *run, const qp_state *st, qp_err *err) {
     return qp_env_add_digests(run->env, d, n, err);
 }
 
-static qp_status compare(running *run, const qp_kernel_tensor *t, const char *field, qp_dtype dtype, int64_t rows, int64_t cols,
-                         const void *got, const void *must, bool first, qp_err *err) {
+static qp_status compare(running *run, const qp_kernel_tensor *t, const char *field, qp_dtype dtype,
+                         int64_t rows, int64_t cols, const void *got, const void *must, bool first,
+                         qp_err *err) {
     const char *name;
     if (rows == 0 || cols == 0) return QP_OK;
     QP_TRY(qp_arena_strdup(run->env->last, t->name, &name, err));
-    qp_state st = {.stage = "kernel", .fqn = name, .field = field, .rank = -1, .format = run->k.format, .dtype = dtype, .rows = rows,
-                   .cols = cols, .n_rows_held = rows, .data = got};
+    qp_state st = {.stage = "kernel",
+                   .fqn = name,
+                   .field = field,
+                   .rank = -1,
+                   .format = run->k.format,
+                   .dtype = dtype,
+                   .rows = rows,
+                   .cols = cols,
+                   .n_rows_held = rows,
+                   .data = got};
     qp_compare c = {&st, must, run->c->line};
     if (first) QP_TRY(keep_digests(run, &st, err));
     return qp_tally_state_parallel(&run->tally, &c, err);
 }
 
-static qp_status compare_amax(running *run, const qp_kernel_tensor *t, const wanted *w, bool first, qp_err *err) {
+static qp_status compare_amax(running *run, const qp_kernel_tensor *t, const wanted *w, bool first,
+                              qp_err *err) {
     qp_grain grain = qp_kernel_grain(&run->k);
     int64_t rows = grain == QP_GRAIN_TENSOR ? 1 : t->rows, cols = grain == QP_GRAIN_BLOCK ? t->nb : 1;
     return compare(run, t, "amax", QP_FP32, rows, cols, t->amax_out, w->a, first, err);
 }
 
-static qp_status compare_tensor(running *run, qp_op op, const qp_kernel_tensor *t, const wanted *w, bool first, qp_err *err) {
+static qp_status compare_tensor(running *run, qp_op op, const qp_kernel_tensor *t, const wanted *w,
+                                bool first, qp_err *err) {
     qp_dtype dt = run->k.dtype;
     switch (op) {
-    case QP_OP_AMAX: return compare_amax(run, t, w, first, err);
-    case QP_OP_FAKEQUANT: return compare(run, t, "y", dt, t->rows, t->cols, t->y, w->a, first, err);
-    case QP_OP_BACKWARD: return compare(run, t, "grad", dt, t->rows, t->cols, t->g, w->a, first, err);
-    case QP_OP_DEQUANT: return compare(run, t, "dequant", dt, t->rows, t->cols, t->values, w->a, first, err);
+    case QP_OP_AMAX:
+        return compare_amax(run, t, w, first, err);
+    case QP_OP_FAKEQUANT:
+        return compare(run, t, "y", dt, t->rows, t->cols, t->y, w->a, first, err);
+    case QP_OP_BACKWARD:
+        return compare(run, t, "grad", dt, t->rows, t->cols, t->g, w->a, first, err);
+    case QP_OP_DEQUANT:
+        return compare(run, t, "dequant", dt, t->rows, t->cols, t->values, w->a, first, err);
     default:
-        QP_TRY(compare(run, t, "weight_packed", QP_U8, t->rows, (t->cols + 1) / 2, t->codes, w->a, first, err));
+        QP_TRY(
+            compare(run, t, "weight_packed", QP_U8, t->rows, (t->cols + 1) / 2, t->codes, w->a, first, err));
         QP_TRY(compare(run, t, "weight_scale", QP_E4M3, t->rows, t->nb, t->scales, w->b, first, err));
         return compare(run, t, "weight_scale_2", QP_FP32, 1, 1, &t->weight_scale_2, w->c, first, err);
     }
@@ -237,20 +276,29 @@ static void pack_classes(running *run) {
         qp_kernel_tensor *t = &run->k.tensors[i];
         if (t->rows == 0 || t->cols == 0) continue;
         qp_kernel_pack_classes(&run->k, t, counts);
-        qp_state st = {.stage = "kernel", .fqn = t->name, .field = QP_FIELD_PACK_CLASSES, .rank = -1, .format = run->k.format,
-                       .dtype = QP_I64, .rows = 1, .cols = REF_SCALE_CLASS_COUNT, .n_rows_held = 1, .data = counts};
+        qp_state st = {.stage = "kernel",
+                       .fqn = t->name,
+                       .field = QP_FIELD_PACK_CLASSES,
+                       .rank = -1,
+                       .format = run->k.format,
+                       .dtype = QP_I64,
+                       .rows = 1,
+                       .cols = REF_SCALE_CLASS_COUNT,
+                       .n_rows_held = 1,
+                       .data = counts};
         qp_compare c = {&st, NULL, run->c->line};
         qp_tally_state(&run->tally, &c);
     }
 }
 
-// The answer of one op is asked of the reference once and compared after every thread order. DEQUANT takes the codes that the subject
-// itself packed, so a wrong pack is not counted again here.
+// The answer of one op is asked of the reference once and compared after every thread order. DEQUANT takes
+// the codes that the subject itself packed, so a wrong pack is not counted again here.
 static qp_status run_op(running *run, qp_op op, qp_arena *scratch, qp_err *err) {
     wanted *must;
     QP_TRY(QP_NEW(scratch, must, run->k.n_tensors));
     QP_TRY(make_outputs(run, op, err));
-    for (int i = 0; i < run->k.n_tensors; i++) QP_TRY(want(run, op, &run->k.tensors[i], scratch, &must[i], err));
+    for (int i = 0; i < run->k.n_tensors; i++)
+        QP_TRY(want(run, op, &run->k.tensors[i], scratch, &must[i], err));
     for (int order = 0; order < run->n_orders; order++) {
         qp_err own = {0};
         qp_status s = launch(run, op, order, &own);
@@ -297,10 +345,14 @@ static qp_status run_ops(running *run, qp_err *err) {
         qp_err own = {0};
         const char *why = ref_unsupported(ops[i], run->k.format, run->k.engine);
         qp_status s = QP_OK;
-        if (why == NULL) s = qp_subject_offers(run->env->s.subject, ops[i], run->k.format, run->k.engine, run->k.dtype, &own);
-        if (ops[i] == QP_OP_DEQUANT && !run->has_pack && why == NULL && s == QP_OK) why = "needs what quant packs, which did not run";
+        if (why == NULL)
+            s = qp_subject_offers(run->env->s.subject, ops[i], run->k.format, run->k.engine, run->k.dtype,
+                                  &own);
+        if (ops[i] == QP_OP_DEQUANT && !run->has_pack && why == NULL && s == QP_OK)
+            why = "needs what quant packs, which did not run";
         if (why != NULL || s != QP_OK) {
-            QP_TRY(qp_text_add(&missing, err, "%s%s: %s", missing.n > 0 ? "; " : "not run: ", qp_op_name(ops[i]), why != NULL ? why : own.msg));
+            QP_TRY(qp_text_add(&missing, err, "%s%s: %s", missing.n > 0 ? "; " : "not run: ",
+                               qp_op_name(ops[i]), why != NULL ? why : own.msg));
             continue;
         }
         qp_arena *scratch = qp_arena_new();
@@ -311,7 +363,9 @@ static qp_status run_ops(running *run, qp_err *err) {
         n_run++;
     }
     run->result->notes = missing.s;
-    if (n_run == 0) qp_say(run->result, run->arena, QP_SKIP, QP_WHY_NOT_BUILT, "%s", missing.s != NULL ? missing.s : "no op of this kind");
+    if (n_run == 0)
+        qp_say(run->result, run->arena, QP_SKIP, QP_WHY_NOT_BUILT, "%s",
+               missing.s != NULL ? missing.s : "no op of this kind");
     return QP_OK;
 }
 
@@ -334,7 +388,10 @@ qp_status qp_run_kernel(qp_run_env *e, const qp_case *c, qp_arena *a, qp_case_re
     QP_TRY(run_ops(&run, err));
     r->coverage = run.coverage;
     r->peak_bytes = (int64_t)qp_arena_used(a);
-    qp_case_ev ev = {.repro = c->line, .coverage = &run.coverage, .coverage_format = &run.k.format, .n_coverage = run.has_y || run.has_pack,
+    qp_case_ev ev = {.repro = c->line,
+                     .coverage = &run.coverage,
+                     .coverage_format = &run.k.format,
+                     .n_coverage = run.has_y || run.has_pack,
                      .has_edge_key = run.k.has_edge};
     qp_tally_whole(&run.tally, &ev, "coverage-floor");
     return qp_tally_close(&run.tally, r, a, err);

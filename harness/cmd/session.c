@@ -2,9 +2,9 @@
 // From options to something that can run cases.
 #include "cmd/session.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
+#include "cmd/run_env.h"
 #include "core/file.h"
 
 static qp_status open_device(qp_session *s, const qp_cmd_options *o, qp_arena *a, qp_err *err) {
@@ -24,9 +24,11 @@ static qp_status open_device(qp_session *s, const qp_cmd_options *o, qp_arena *a
     return qp_arena_strdup(a, qp_device_banner(s->device, banner, sizeof banner), &s->banner, err);
 }
 
-qp_status qp_session_open(qp_session *s, const qp_cmd_options *o, const char *data_dir, const char *scratch, const char *dump_dir,
-                          qp_arena *a, qp_err *err) {
-    *s = (qp_session){.scratch = scratch};
+qp_status qp_session_open(qp_session *s, const qp_cmd_options *o, const char *data_dir, const char *scratch,
+                          const char *dump_dir, qp_arena *a, qp_err *err) {
+    *s = (qp_session){.scratch = qp_file_exists(scratch)
+                                     ? NULL
+                                     : scratch}; // what stood there before the run is not ours to remove
     QP_TRY(open_device(s, o, a, err));
     if (s->device != NULL) QP_TRY(qp_subject_open(o->subject, s->device, a, &s->subject, err));
     qp_run_settings settings = {.data_dir = data_dir,
@@ -42,11 +44,7 @@ qp_status qp_session_open(qp_session *s, const qp_cmd_options *o, const char *da
 
 void qp_session_run(qp_session *s, const qp_case *c, qp_arena *a, qp_case_result *out, qp_err *err) {
     qp_status status = qp_run_case(s->env, c, a, out, err);
-    if (status != QP_OK) {
-        qp_finding f = {.check = "case", .verdict = QP_VERDICT_BROKEN, .reason = QP_WHY_ORACLE, .n_judged = 1, .n_diff = 1};
-        snprintf(f.text, sizeof f.text, "%s: %.400s", qp_status_name(status), err != NULL ? err->msg : "");
-        qp_result_add(out, &f, a, NULL);
-    }
+    if (status != QP_OK) qp_say_fault(out, a, status, err != NULL ? err->msg : "");
     if (s->device == NULL && out->verdict == QP_SKIP) {
         out->named_device_skip = true;
         out->text = s->missing;
@@ -57,5 +55,6 @@ void qp_session_close(qp_session *s) {
     qp_run_env_free(s->env);
     if (s->subject != NULL) qp_subject_close(s->subject);
     if (s->device != NULL) qp_device_close(s->device);
-    if (s->scratch != NULL && qp_file_exists(s->scratch)) (void)qp_dir_remove(s->scratch, NULL);
+    // Cases remove their own folders in it; what stood there before, or a case left behind, keeps it.
+    if (s->scratch != NULL) (void)rmdir(s->scratch);
 }

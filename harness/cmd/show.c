@@ -18,8 +18,10 @@ bool qp_use_color(const qp_cmd_options *o) {
 
 static void paint(qp_verdict v, bool color, const char *text) {
     static const int codes[QP_VERDICT_COUNT] = {32, 90, 33, 31, 31};
-    if (color) printf("\033[%dm%s\033[0m", codes[v], text);
-    else printf("%s", text);
+    if (color)
+        printf("\033[%dm%s\033[0m", codes[v], text);
+    else
+        printf("%s", text);
 }
 
 void qp_show_case(const qp_case_result *r, bool color) {
@@ -35,28 +37,33 @@ void qp_show_case(const qp_case_result *r, bool color) {
                    f->where[0] != '\0' ? ", the first at " : "", f->where);
         if (f->want[0] != '\0' || f->got[0] != '\0') printf("      want %s  got %s\n", f->want, f->got);
     }
-    if (r->verdict > QP_SKIP && strcmp(r->id, QP_RUN_ID) != 0) printf("    again: quantproof repro '%s'\n", r->line);
+    if (r->verdict > QP_SKIP && strcmp(r->id, QP_RUN_ID) != 0)
+        printf("    again: quantproof repro '%s'\n", r->line);
 }
 
 void qp_show_findings(const qp_case_result *r) {
     printf("  %-20s %-8s %14s %10s\n", "check", "verdict", "judged", "different");
     for (int i = 0; i < r->n_findings; i++) {
         const qp_finding *f = &r->findings[i];
-        printf("  %-20s %-8s %14" PRId64 " %10" PRId64 "\n", f->check, qp_verdict_name(f->verdict), f->n_judged, f->n_diff);
+        printf("  %-20s %-8s %14" PRId64 " %10" PRId64 "\n", f->check, qp_verdict_name(f->verdict),
+               f->n_judged, f->n_diff);
         if (f->verdict == QP_PASS) continue;
         if (f->text[0] != '\0') printf("      %s\n", f->text);
-        if (f->where[0] != '\0') printf("      where %s\n      want  %s\n      got   %s\n", f->where, f->want, f->got);
+        if (f->where[0] != '\0')
+            printf("      where %s\n      want  %s\n      got   %s\n", f->where, f->want, f->got);
     }
 }
 
-// ---- what a run proves -----------------------------------------------------------------------------------------------------------
+// ---- what a run proves
+// -----------------------------------------------------------------------------------------------------------
 
 static void show_layouts(const qp_case_result *results, int n) {
     char seen[MAX_LAYOUTS][LAYOUT_TEXT];
     int n_seen = 0;
     for (int i = 0; i < n && n_seen < MAX_LAYOUTS; i++) {
         char layout[LAYOUT_TEXT];
-        if (results[i].verdict != QP_PASS || !qp_line_layout(results[i].line, layout, sizeof layout)) continue;
+        if (results[i].verdict != QP_PASS || !qp_line_layout(results[i].line, layout, sizeof layout))
+            continue;
         if (results[i].n_stages == 0) continue; // refused as it should be: nothing ran
         int at = 0;
         while (at < n_seen && strcmp(seen[at], layout) != 0) at++;
@@ -68,23 +75,30 @@ static void show_layouts(const qp_case_result *results, int n) {
     printf("\n");
 }
 
-static void show_formats(const qp_case_result *results, int n) {
-    for (int f = 0; f < QP_FORMAT_COUNT; f++) {
-        qp_coverage sum;
-        bool dtypes[QP_DTYPE_COUNT] = {false};
-        memset(&sum, 0, sizeof sum);
-        for (int i = 0; i < n; i++) {
-            if (results[i].format != (qp_format)f || results[i].verdict != QP_PASS) continue;
-            qp_coverage_merge(&sum, &results[i].coverage);
-            if (results[i].is_kernel) dtypes[results[i].dtype] = true;
+// -v: the table of the report. Else one line per format.
+static void show_formats(const qp_case_result *results, int n, bool table) {
+    qp_coverage_row rows[QP_COVERAGE_ROWS];
+    int n_rows = qp_coverage_table(results, n, rows);
+    qp_text t = {.arena = table ? qp_arena_new() : NULL};
+    if (t.arena != NULL && qp_coverage_text(rows, n_rows, &t, NULL) == QP_OK && n_rows > 0) printf("%s", t.s);
+    qp_arena_free(t.arena);
+    for (int i = 0; i < n_rows && !table;) {
+        qp_coverage sum = {0};
+        qp_format f = rows[i].format;
+        char in[64] = "";
+        for (; i < n_rows && rows[i].format == f; i++) {
+            qp_coverage_merge(&sum, &rows[i].sum);
+            size_t used = strlen(in);
+            snprintf(in + used, sizeof in - used, " %s",
+                     rows[i].is_kernel ? qp_dtype_name(rows[i].dtype) : "pipeline");
         }
         if (sum.n_elems == 0) continue;
-        printf("  %-13s %" PRIu64 " elements, %d codes", qp_format_get((qp_format)f)->name, sum.n_elems, qp_coverage_bits(sum.codes));
-        if (qp_coverage_bits(sum.scale_bytes) > 0) printf(", %d scale bytes", qp_coverage_bits(sum.scale_bytes));
-        printf(", %" PRIu64 " ties, %" PRIu64 " saturated", sum.n_code_ties + sum.n_scale_ties, sum.n_saturated);
-        for (int t = 0; t < QP_DTYPE_COUNT; t++)
-            if (dtypes[t]) printf(" %s", qp_dtype_name((qp_dtype)t));
-        printf("\n");
+        printf("  %-13s %" PRIu64 " elements, %d codes", qp_format_get(f)->name, sum.n_elems,
+               qp_coverage_bits(sum.codes));
+        if (qp_coverage_bits(sum.scale_bytes) > 0)
+            printf(", %d scale bytes", qp_coverage_bits(sum.scale_bytes));
+        printf(", %" PRIu64 " ties, %" PRIu64 " saturated:%s\n", sum.n_code_ties + sum.n_scale_ties,
+               sum.n_saturated, in);
     }
 }
 
@@ -111,21 +125,21 @@ static void show_skips(const qp_case_result *results, int n) {
     }
 }
 
-void qp_show_summary(const qp_case_result *results, int n, const qp_run_totals *t, const char *exit_name, const qp_cmd_options *o,
-                     double seconds, const char *report) {
+void qp_show_summary(const qp_case_result *results, int n, const qp_run_totals *t, const char *exit_name,
+                     const qp_cmd_options *o, double seconds, const char *report) {
     int64_t judged = 0;
     bool color = qp_use_color(o), green = strcmp(exit_name, "green") == 0;
     for (int i = 0; i < n; i++) judged += results[i].elements_judged;
     show_red(results, n, color);
     paint(green ? QP_PASS : QP_FAILED, color, exit_name);
-    printf(": %d cases, %d pass, %d skip, %d suspect, %d fail, %d broken", t->n_selected, t->n_pass, t->n_skip, t->n_suspect,
-           t->n_fail + t->n_refused + t->n_crashed, t->n_broken);
+    printf(": %d cases, %d pass, %d skip, %d suspect, %d fail, %d broken", t->n_selected, t->n_pass,
+           t->n_skip, t->n_suspect, t->n_fail + t->n_refused + t->n_crashed, t->n_broken);
     if (t->n_bad_lines > 0) printf(", %d bad lines", t->n_bad_lines);
     printf("; %" PRId64 " elements judged bit for bit, %.1f s\n", judged, seconds);
     show_skips(results, n);
     if (o->verbosity >= 0 && green) {
         show_layouts(results, n);
-        show_formats(results, n);
+        show_formats(results, n, o->verbosity > 0);
     }
     if (report != NULL) printf("  report    %s\n", report);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only mutable globals of the program: a signal handler can reach nothing else. Handlers use write and _exit only.
+// The only mutable globals of the program: a signal handler can reach nothing else. Handlers use write and
+// _exit only.
 #include "cmd/signals.h"
 
 #include <signal.h>
@@ -46,7 +47,8 @@ static void on_alarm(int sig) {
 
 void qp_signals_install(const char *out_dir) {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    snprintf(record_hint, sizeof record_hint, "\nwhat ran before it is in the record: quantproof report %s\n", out_dir);
+    snprintf(record_hint, sizeof record_hint, "\nwhat ran before it is in the record: quantproof report %s\n",
+             out_dir);
     stack_t stack = {.ss_sp = alt_stack, .ss_size = sizeof alt_stack};
     sigaltstack(&stack, NULL);
     struct sigaction act;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sink of pipeline cases. Runs inside rank threads: a slot belongs to one rank and ranks do not meet here (but in a dump).
+// The sink of pipeline cases. Runs inside rank threads: a slot belongs to one rank and ranks do not meet here
+// (but in a dump).
 #include "cmd/sink.h"
 
 #include <stdlib.h>
@@ -9,8 +10,8 @@
 
 enum { PIECE_ELEMS = 1 << 17, BIG_STATE_ELEMS = 1 << 16 };
 
-qp_status qp_case_sink_new(const char *repro, qp_oracle *oracle, int n_ranks, bool alone, const char *off, qp_arena *a,
-                           qp_case_sink **out, qp_err *err) {
+qp_status qp_case_sink_new(const char *repro, qp_oracle *oracle, int n_ranks, bool alone, const char *off,
+                           qp_arena *a, qp_case_sink **out, qp_err *err) {
     QP_TRY(QP_NEW(a, *out, 1));
     **out = (qp_case_sink){.repro = repro, .oracle = oracle, .alone = alone};
     QP_TRY(QP_NEW(a, (*out)->ranks, n_ranks));
@@ -19,7 +20,8 @@ qp_status qp_case_sink_new(const char *repro, qp_oracle *oracle, int n_ranks, bo
         (*out)->n_ranks = r + 1;
         slot->keep = qp_arena_new();
         slot->scratch = qp_arena_new();
-        if (slot->keep == NULL || slot->scratch == NULL) QP_FAIL(QP_NOMEM, "evidence of %d ranks: out of memory", n_ranks);
+        if (slot->keep == NULL || slot->scratch == NULL)
+            QP_FAIL(QP_NOMEM, "evidence of %d ranks: out of memory", n_ranks);
         QP_TRY(qp_tally_new(slot->keep, off, &slot->tally, err));
     }
     return QP_OK;
@@ -33,7 +35,8 @@ void qp_case_sink_free(qp_case_sink *s) {
     }
 }
 
-// ---- what was shown --------------------------------------------------------------------------------------------------------
+// ---- what was shown
+// --------------------------------------------------------------------------------------------------------
 
 static uint64_t hash_of(const char *stage, const char *fqn, const char *field) {
     return qp_hash64(field, strlen(field), qp_hash64(fqn, strlen(fqn), qp_hash64(stage, strlen(stage), 0)));
@@ -59,23 +62,43 @@ static int compare_u64(const void *a, const void *b) {
 
 void qp_case_sink_seal(qp_case_sink *s) {
     for (int r = 0; r < s->n_ranks; r++)
-        if (s->ranks[r].n_seen > 1) qsort(s->ranks[r].seen, (size_t)s->ranks[r].n_seen, sizeof(uint64_t), compare_u64);
+        if (s->ranks[r].n_seen > 1)
+            qsort(s->ranks[r].seen, (size_t)s->ranks[r].n_seen, sizeof(uint64_t), compare_u64);
 }
 
-bool qp_case_sink_saw(const qp_case_sink *s, int rank, const char *stage, const char *fqn, const char *field) {
+bool qp_case_sink_saw(const qp_case_sink *s, int rank, const char *stage, const char *fqn,
+                      const char *field) {
     if (rank < 0 || rank >= s->n_ranks || s->ranks[rank].n_seen == 0) return false;
     uint64_t key = hash_of(stage, fqn, field);
     return bsearch(&key, s->ranks[rank].seen, (size_t)s->ranks[rank].n_seen, sizeof key, compare_u64) != NULL;
 }
 
-// ---- digests -----------------------------------------------------------------------------------------------------------------
+// ---- digests
+// -----------------------------------------------------------------------------------------------------------------
 
-// Names outlive the run: the module's own FQN, literals for stages and fields that the table of checks knows, copies otherwise.
+// Names outlive the run: the module's own FQN, literals for stages and fields that the table of checks knows,
+// copies otherwise.
 static qp_status lasting(qp_sink_rank *slot, const char *name, const char **out, qp_err *err) {
-    static const char *const known[] = {"shard", "calibrate", "sync", "group", "promote", "fakequant", "pack", "load-same",
-                                        "load-other", "load-back", "weight", "weight_quantizer._amax",
-                                        "weight_quantizer._global_amax", "input_quantizer._amax", "y", "grad", "weight_packed",
-                                        "weight_scale", "weight_scale_2", "dequant"};
+    static const char *const known[] = {"shard",
+                                        "calibrate",
+                                        "sync",
+                                        "group",
+                                        "promote",
+                                        "fakequant",
+                                        "pack",
+                                        "load-same",
+                                        "load-other",
+                                        "load-back",
+                                        "weight",
+                                        "weight_quantizer._amax",
+                                        "weight_quantizer._global_amax",
+                                        "input_quantizer._amax",
+                                        "y",
+                                        "grad",
+                                        "weight_packed",
+                                        "weight_scale",
+                                        "weight_scale_2",
+                                        "dequant"};
     for (int i = 0; i < QP_COUNT(known); i++)
         if (strcmp(known[i], name) == 0) {
             *out = known[i];
@@ -84,8 +107,9 @@ static qp_status lasting(qp_sink_rank *slot, const char *name, const char **out,
     return qp_arena_strdup(slot->keep, name, out, err);
 }
 
-// Digests are for layout invariance (sync to pack) and for doctor's count of changed states, which runs on small models. The big
-// states of the other stages are held against the reference by their own checks; digesting them too would cost more than all the rest.
+// Digests are for layout invariance (sync to pack) and for doctor's count of changed states, which runs on
+// small models. The big states of the other stages are held against the reference by their own checks;
+// digesting them too would cost more than all the rest.
 static bool needs_digest(const qp_state *st) {
     static const char *const judged[] = {"sync", "group", "promote", "fakequant", "pack"};
     if (st->data == NULL || st->module == NULL || st->layout == NULL) return false;
@@ -120,14 +144,17 @@ static qp_status add_digests(qp_sink_rank *slot, const qp_state *st, qp_err *err
     return QP_OK;
 }
 
-// ---- judging -----------------------------------------------------------------------------------------------------------------
+// ---- judging
+// -----------------------------------------------------------------------------------------------------------------
 
-static qp_status judge(qp_case_sink *s, const qp_state *st, qp_arena *a, qp_tally *tally, qp_coverage *cov, qp_err *err) {
+static qp_status judge(qp_case_sink *s, const qp_state *st, qp_arena *a, qp_tally *tally, qp_coverage *cov,
+                       qp_err *err) {
     void *want = NULL;
     QP_TRY(qp_oracle_want(s->oracle, st, a, &want, cov, err));
     qp_compare c = {st, want, s->repro};
     qp_tally_state(tally, &c);
-    if (strcmp(st->field, "dequant") == 0 && st->data != NULL && qp_tally_wants(tally, st->stage, QP_FIELD_PACK_CLASSES)) {
+    if (strcmp(st->field, "dequant") == 0 && st->data != NULL &&
+        qp_tally_wants(tally, st->stage, QP_FIELD_PACK_CLASSES)) {
         qp_state classes;
         QP_TRY(qp_oracle_pack_classes(s->oracle, st, a, &classes, err));
         qp_compare explained = {&classes, NULL, s->repro};
@@ -144,7 +171,8 @@ typedef struct piece {
 } piece;
 
 // Rows in pieces, one OpenMP thread each: only where one rank has the machine for itself.
-static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank *slot, int64_t rows_each, int n, qp_err *err) {
+static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank *slot, int64_t rows_each,
+                              int n, qp_err *err) {
     qp_status status = QP_OK;
     piece *pieces;
     int64_t *rows;
@@ -162,7 +190,8 @@ static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank 
         part.n_rows_held = left < rows_each ? left : rows_each;
         part.data = (const char *)st->data + (size_t)begin * pitch;
         if (slot->pool[i] == NULL) slot->pool[i] = qp_arena_new();
-        p->status = slot->pool[i] != NULL ? judge(s, &part, slot->pool[i], &p->tally, &p->coverage, &p->err) : QP_NOMEM;
+        p->status = slot->pool[i] != NULL ? judge(s, &part, slot->pool[i], &p->tally, &p->coverage, &p->err)
+                                          : QP_NOMEM;
         if (slot->pool[i] != NULL) qp_arena_reset(slot->pool[i]);
     }
     for (int i = 0; i < n; i++) {
@@ -171,7 +200,8 @@ static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank 
             qp_err_set(err, status, __FILE__, __LINE__, "%s", pieces[i].err.msg);
         }
         qp_tally_merge(&slot->tally, &pieces[i].tally);
-        if ((unsigned)st->format < QP_FORMAT_COUNT) qp_coverage_merge(&slot->coverage[st->format], &pieces[i].coverage);
+        if ((unsigned)st->format < QP_FORMAT_COUNT)
+            qp_coverage_merge(&slot->coverage[st->format], &pieces[i].coverage);
     }
     return status;
 }
@@ -181,7 +211,8 @@ static qp_status judge_state(qp_case_sink *s, const qp_state *st, qp_sink_rank *
     if (most > QP_MAX_PIECES) most = QP_MAX_PIECES;
     int64_t rows_each = most > 1 ? (st->n_rows_held + most - 1) / most : st->n_rows_held;
     int n = rows_each > 0 ? (int)((st->n_rows_held + rows_each - 1) / rows_each) : 0;
-    if (s->alone && st->data != NULL && n > 1 && st->rows > 1) return judge_pieces(s, st, slot, rows_each, n, err);
+    if (s->alone && st->data != NULL && n > 1 && st->rows > 1)
+        return judge_pieces(s, st, slot, rows_each, n, err);
     qp_coverage *cov = (unsigned)st->format < QP_FORMAT_COUNT ? &slot->coverage[st->format] : NULL;
     return judge(s, st, slot->scratch, &slot->tally, cov, err);
 }
@@ -199,7 +230,8 @@ static qp_status take_state(void *user, const qp_state *st, qp_err *err) {
     return judge_state(s, st, slot, err);
 }
 
-// ---- the rest of the evidence ------------------------------------------------------------------------------------------------
+// ---- the rest of the evidence
+// ------------------------------------------------------------------------------------------------
 
 static qp_status copy_group(qp_sink_rank *slot, const qp_group_ev *ev, qp_err *err) {
     if (slot->n_groups == slot->cap_groups) {
@@ -216,7 +248,8 @@ static qp_status copy_group(qp_sink_rank *slot, const qp_group_ev *ev, qp_err *e
     *g = *ev;
     QP_TRY(qp_arena_strdup(slot->keep, ev->parent, &g->parent, err));
     QP_TRY(QP_NEW(slot->keep, members, ev->n_members + 1));
-    for (int i = 0; i < ev->n_members; i++) QP_TRY(qp_arena_strdup(slot->keep, ev->members[i], &members[i], err));
+    for (int i = 0; i < ev->n_members; i++)
+        QP_TRY(qp_arena_strdup(slot->keep, ev->members[i], &members[i], err));
     if (ev->member_global_amax != NULL) {
         QP_TRY(QP_NEW(slot->keep, globals, ev->n_members + 1));
         memcpy(globals, ev->member_global_amax, sizeof *globals * (size_t)ev->n_members);
@@ -246,10 +279,12 @@ static void take_guard(void *user, const qp_guard_ev *ev, int rank) {
 static void take_note(void *user, int rank, const char *stage, const char *text) {
     qp_sink_rank *slot = slot_of(user, rank);
     if (slot == NULL) return;
-    if (slot->n_notes++ == 0 && qp_arena_printf(slot->keep, &slot->note, NULL, "rank %d %s: %s", rank, stage, text) != QP_OK)
+    if (slot->n_notes++ == 0 &&
+        qp_arena_printf(slot->keep, &slot->note, NULL, "rank %d %s: %s", rank, stage, text) != QP_OK)
         slot->status = QP_NOMEM;
 }
 
 qp_sink qp_case_sink_of(qp_case_sink *s) {
-    return (qp_sink){.user = s, .state = take_state, .group = take_group, .guard = take_guard, .note = take_note};
+    return (qp_sink){
+        .user = s, .state = take_state, .group = take_group, .guard = take_guard, .note = take_note};
 }

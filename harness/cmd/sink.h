@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the evidence of a pipeline run goes: every state is judged while it is there, then only counts and digests remain.
-// One slot per rank, merged in rank order: no lock on the way, and the first difference is the same in every run.
+// Where the evidence of a pipeline run goes: every state is judged while it is there, then only counts and
+// digests remain. One slot per rank, merged in rank order: no lock on the way, and the first difference is
+// the same in every run.
 #ifndef CMD_SINK_H
 #define CMD_SINK_H
 
@@ -12,8 +13,8 @@
 enum { QP_MAX_PIECES = 8 }; // of one state that OpenMP threads judge
 
 typedef struct qp_sink_rank {
-    qp_arena *keep;    // digests, groups, notes
-    qp_arena *scratch; // emptied after every state
+    qp_arena *keep;                // digests, groups, notes
+    qp_arena *scratch;             // emptied after every state
     qp_arena *pool[QP_MAX_PIECES]; // the same for pieces
     qp_tally tally;
     qp_coverage coverage[QP_FORMAT_COUNT];
@@ -33,12 +34,12 @@ typedef struct qp_case_sink {
     qp_oracle *oracle; // NULL: digests only (the one-rank base run)
     qp_sink_rank *ranks;
     int n_ranks;
-    bool alone;        // one rank: pieces of a state are judged in parallel instead
-    qp_dump *dump;     // NULL: nothing is written
+    bool alone;    // one rank: pieces of a state are judged in parallel instead
+    qp_dump *dump; // NULL: nothing is written
 } qp_case_sink;
 
-qp_status qp_case_sink_new(const char *repro, qp_oracle *oracle, int n_ranks, bool alone, const char *off, qp_arena *a,
-                           qp_case_sink **out, qp_err *err);
+qp_status qp_case_sink_new(const char *repro, qp_oracle *oracle, int n_ranks, bool alone, const char *off,
+                           qp_arena *a, qp_case_sink **out, qp_err *err);
 void qp_case_sink_free(qp_case_sink *s);
 qp_sink qp_case_sink_of(qp_case_sink *s);
 // Was this state shown by that rank?

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Findings of one case while it runs: one slot per check of the table. One tally per thread, merged in a fixed order afterwards, so that
-// "the first difference" does not depend on who was faster.
+// Findings of one case while it runs: one slot per check of the table. One tally per thread, merged in a
+// fixed order afterwards, so that "the first difference" does not depend on who was faster.
 #ifndef CMD_TALLY_H
 #define CMD_TALLY_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// comm/threads: one thread per rank, one lock per world. The last rank of a group to arrive compares, moves the bytes of all
-// and wakes the others; nobody spins. Every way of not arriving (mismatch, early return, failure, circle of waits, deadline)
-// ends the world with a named error. A rank function that loops without a collective or qp_comm_check is beyond its reach.
+// comm/threads: one thread per rank, one lock per world. The last rank of a group to arrive compares, moves
+// the bytes of all and wakes the others; nobody spins. Every way of not arriving (mismatch, early return,
+// failure, circle of waits, deadline) ends the world with a named error. A rank function that loops without a
+// collective or qp_comm_check is beyond its reach.
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,11 +12,15 @@
 #include "comm/transport.h"
 #include "model/model.h"
 
-#ifdef _OPENMP // the thread sanitizer build has no OpenMP, and omp_set_num_threads acts on the calling thread alone
+#ifdef _OPENMP // the thread sanitizer build has no OpenMP, and omp_set_num_threads acts on the calling thread
+               // alone
 #include <omp.h>
-static void one_worker(void) { omp_set_num_threads(1); }
+static void one_worker(void) {
+    omp_set_num_threads(1);
+}
 #else
-static void one_worker(void) {}
+static void one_worker(void) {
+}
 #endif
 
 enum { RANK_STACK_BYTES = 2 << 20 };
@@ -38,7 +43,7 @@ typedef struct seat { // one rank
     qp_arena *arena;
     pthread_t thread;
     bool started, finished;
-    meeting *waits_at;             // NULL = not waiting
+    meeting *waits_at;              // NULL = not waiting
     const qp_collective *waits_for; // valid while waits_at is set
     qp_status status;
     qp_err err;
@@ -93,7 +98,8 @@ static bool past_deadline(const world *w) {
     struct timespec now;
     if (!w->has_deadline) return false;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > w->deadline.tv_sec || (now.tv_sec == w->deadline.tv_sec && now.tv_nsec >= w->deadline.tv_nsec);
+    return now.tv_sec > w->deadline.tv_sec ||
+           (now.tv_sec == w->deadline.tv_sec && now.tv_nsec >= w->deadline.tv_nsec);
 }
 
 static bool same_collective(const qp_collective *a, const qp_collective *b) {
@@ -115,15 +121,19 @@ static void reduce_max(meeting *m) {
             if (in[j] > sum[j]) sum[j] = in[j];
     }
     for (int i = 0; i < m->n; i++)
-        if (i != keeper && m->arrived[i]->deliver) memcpy(m->arrived[i]->out, sum, sizeof *sum * (size_t)count);
+        if (i != keeper && m->arrived[i]->deliver)
+            memcpy(m->arrived[i]->out, sum, sizeof *sum * (size_t)count);
 }
 
 static void move_bytes(meeting *m) {
     const qp_collective *first = m->arrived[0];
     const size_t n_bytes = (size_t)first->count;
     switch (first->op) {
-    case QP_EX_MAX: reduce_max(m); return;
-    case QP_EX_BARRIER: return;
+    case QP_EX_MAX:
+        reduce_max(m);
+        return;
+    case QP_EX_BARRIER:
+        return;
     case QP_EX_GATHER:
         for (int i = 0; i < m->n; i++)
             for (int j = 0; j < m->n && m->arrived[i]->deliver; j++)
@@ -131,7 +141,8 @@ static void move_bytes(meeting *m) {
         return;
     case QP_EX_BROADCAST:
         for (int i = 0; i < m->n; i++)
-            if (i != first->root && m->arrived[i]->deliver) memcpy(m->arrived[i]->out, m->arrived[first->root]->in, n_bytes);
+            if (i != first->root && m->arrived[i]->deliver)
+                memcpy(m->arrived[i]->out, m->arrived[first->root]->in, n_bytes);
         return;
     }
 }
@@ -155,8 +166,8 @@ static void fail_absent(world *w, int absent, int waiting, const qp_collective *
     char what[512];
     qp_err why = {0};
     describe(what, sizeof what, waiting, k);
-    qp_err_set(&why, QP_COLLECTIVE, __FILE__, __LINE__, "rank %d never arrived at the collective of %s: it has returned",
-               absent, what);
+    qp_err_set(&why, QP_COLLECTIVE, __FILE__, __LINE__,
+               "rank %d never arrived at the collective of %s: it has returned", absent, what);
     fail_world(w, absent, &why);
 }
 
@@ -174,7 +185,8 @@ static void fail_circle(world *w) {
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", shown++ ? "; " : "", what);
         if (who < 0) who = r;
     }
-    qp_err_set(&why, QP_COLLECTIVE, __FILE__, __LINE__, "ranks wait for each other in different groups: %s", text);
+    qp_err_set(&why, QP_COLLECTIVE, __FILE__, __LINE__, "ranks wait for each other in different groups: %s",
+               text);
     fail_world(w, who, &why);
 }
 
@@ -183,7 +195,8 @@ static qp_status mismatch(world *w, seat *s, const meeting *m, const qp_collecti
     qp_err why = {0};
     describe(mine, sizeof mine, s->comm.rank, k);
     describe(theirs, sizeof theirs, m->first_rank, m->arrived[m->first_index]);
-    qp_err_set(&why, QP_COLLECTIVE, __FILE__, __LINE__, "ranks issued different collectives: %s; %s", theirs, mine);
+    qp_err_set(&why, QP_COLLECTIVE, __FILE__, __LINE__, "ranks issued different collectives: %s; %s", theirs,
+               mine);
     fail_world(w, s->comm.rank, &why);
     QP_FAIL(QP_COLLECTIVE, "%s", why.msg);
 }
@@ -193,8 +206,9 @@ static void time_out(world *w, seat *s, const meeting *m, const qp_collective *k
     qp_err why = {0};
     describe(what, sizeof what, s->comm.rank, k);
     list_missing(w, m, &s->comm.groups[k->group], missing, sizeof missing);
-    qp_err_set(&why, QP_TIMEOUT, __FILE__, __LINE__, "the limit of %g s passed at the collective of %s; not arrived: rank %s",
-               w->timeout_s, what, missing);
+    qp_err_set(&why, QP_TIMEOUT, __FILE__, __LINE__,
+               "the limit of %g s passed at the collective of %s; not arrived: rank %s", w->timeout_s, what,
+               missing);
     fail_world(w, s->comm.rank, &why);
 }
 
@@ -251,8 +265,8 @@ static qp_status check(qp_comm *c, qp_err *err) {
     pthread_mutex_lock(&w->lock);
     if (!w->failed && past_deadline(w)) {
         qp_err why = {0};
-        qp_err_set(&why, QP_TIMEOUT, __FILE__, __LINE__, "the limit of %g s passed between two steps of rank %d",
-                   w->timeout_s, c->rank);
+        qp_err_set(&why, QP_TIMEOUT, __FILE__, __LINE__,
+                   "the limit of %g s passed between two steps of rank %d", w->timeout_s, c->rank);
         fail_world(w, c->rank, &why);
     }
     if (w->failed) status = released(w, c->rank, err);
@@ -260,7 +274,8 @@ static qp_status check(qp_comm *c, qp_err *err) {
     return status;
 }
 
-// A rank that ends: its failure becomes the world's, or, if peers stand at a meeting it never came to, its absence does.
+// A rank that ends: its failure becomes the world's, or, if peers stand at a meeting it never came to, its
+// absence does.
 static void leave(world *w, seat *s) {
     pthread_mutex_lock(&w->lock);
     s->finished = true;
@@ -279,8 +294,8 @@ static void *run_rank(void *arg) {
     if (s->w->n_ranks > 1) one_worker();
     s->status = s->w->fn(&s->comm, s->w->user, &s->err);
     if (s->status != QP_OK && s->err.code == QP_OK)
-        qp_err_set(&s->err, s->status, __FILE__, __LINE__, "rank %d failed with %s and gave no message", s->comm.rank,
-                   qp_status_name(s->status));
+        qp_err_set(&s->err, s->status, __FILE__, __LINE__, "rank %d failed with %s and gave no message",
+                   s->comm.rank, qp_status_name(s->status));
     leave(s->w, s);
     return NULL;
 }
@@ -336,8 +351,8 @@ static void start_all(world *w) {
         const int rc = pthread_create(&s->thread, &attr, run_rank, s);
         s->started = rc == 0;
         if (rc == 0) continue;
-        s->status = qp_err_set(&s->err, QP_NOMEM, __FILE__, __LINE__, "no thread for rank %d of %d: %s", r, w->n_ranks,
-                               strerror(rc));
+        s->status = qp_err_set(&s->err, QP_NOMEM, __FILE__, __LINE__, "no thread for rank %d of %d: %s", r,
+                               w->n_ranks, strerror(rc));
         leave(w, s);
     }
     pthread_attr_destroy(&attr);
@@ -369,8 +384,8 @@ static qp_status collect(const world *w, qp_arena *a, qp_world_result *out, qp_e
     return QP_OK;
 }
 
-qp_status qp_threads_run(const qp_layout *l, double timeout_s, qp_rank_fn fn, void *user, qp_arena *a, qp_world_result *out,
-                         qp_err *err) {
+qp_status qp_threads_run(const qp_layout *l, double timeout_s, qp_rank_fn fn, void *user, qp_arena *a,
+                         qp_world_result *out, qp_err *err) {
     world *w;
     *out = (qp_world_result){.first_failed = -1};
     QP_TRY(QP_NEW(a, w, 1));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What comm/comm.c and a transport (comm/threads.c) agree on: one rank's end, one collective, one exchange function.
-// comm.c checks, records and injects; a transport only brings the ranks of a group together and moves bytes.
+// What comm/comm.c and a transport (comm/threads.c) agree on: one rank's end, one collective, one exchange
+// function. comm.c checks, records and injects; a transport only brings the ranks of a group together and
+// moves bytes.
 #ifndef COMM_TRANSPORT_H
 #define COMM_TRANSPORT_H
 
@@ -15,13 +16,15 @@ typedef struct qp_collective {
     int64_t count;
     const char *dtype;
     const char *tag;
-    int root;         // broadcast: index in the group; 0 otherwise
-    const void *in;   // max: uint32_t[count], the same memory as out; gather: count bytes; broadcast: root's bytes
-    void *out;        // gather: group size times count bytes
-    bool deliver;     // false: this rank takes part but its out stays as it was (fault injection)
+    int root; // broadcast: index in the group; 0 otherwise
+    const void
+        *in;   // max: uint32_t[count], the same memory as out; gather: count bytes; broadcast: root's bytes
+    void *out; // gather: group size times count bytes
+    bool deliver; // false: this rank takes part but its out stays as it was (fault injection)
 } qp_collective;
 
-// One group as one of its members sees it. ranks are world ranks in ascending order of the group's coordinate.
+// One group as one of its members sees it. ranks are world ranks in ascending order of the group's
+// coordinate.
 typedef struct qp_group_view {
     int n, index;
     const int *ranks;
@@ -29,7 +32,8 @@ typedef struct qp_group_view {
 } qp_group_view;
 
 // The members of rank's group of each kind, from the coordinate rule of qp/module.h.
-qp_status qp_groups_of(const qp_layout *l, int rank, qp_arena *a, qp_group_view views[QP_GROUP_KINDS], qp_err *err);
+qp_status qp_groups_of(const qp_layout *l, int rank, qp_arena *a, qp_group_view views[QP_GROUP_KINDS],
+                       qp_err *err);
 
 // A rank's recorded collectives; written by that rank alone, read after it has ended.
 enum { QP_TRACE_CHUNK = 256 };

@@ -82,7 +82,7 @@ const qp_mutant qp_mutants[] = {
      "quant fmt=int8 shape=64x1024", NULL, "int8-qmax-128", NULL},
     {"E-37", "clip-mask-in-bf16", "grouped kernel of #1717: the mask compares in bf16", "bits-backward", "",
      "ste fmt=int8 in=fp32 shape=64x1024 edge=amax,amax+ulp", NULL, "clip-mask-bf16", NULL},
-    {"E-38", "strides-ignored", "grouped kernel of #1717: assumes contiguous rows", "bits-forward", "",
+    {"E-38", "strides-ignored", "grouped kernel of #1717: assumes contiguous rows", "bits-forward", "amax-exact bits-backward",
      "grouped fmt=int8 shape=3x16x100 pad=12", NULL, "ignores-ld", NULL},
     {"E-99", "scale-cast-unclamped", "Model Optimizer #1397: NaN bytes in block scales", "pack-bits",
      "dequant-bits pack-fakequant", "quant fmt=nvfp4-static shape=64x1024 edge=zero-block", NULL, "scale-cast-unclamped", NULL},

@@ -132,8 +132,7 @@ out:
     return status;
 }
 
-// ---- groups as evidence
-// --------------------------------------------------------------------------------------------------
+// ---- groups as evidence --------------------
 
 static bool is_number(const char *begin, const char *end) {
     for (const char *c = begin; c < end; c++)

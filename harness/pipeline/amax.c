@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// max |x| as integers: the magnitude bits of a float order like the float, and NaN lies above infinity. No float arithmetic.
+// max |x| as integers: the magnitude bits of a float order like the float, and NaN lies above infinity. No
+// float arithmetic.
 #include <string.h>
 
 #include "pipeline/rank.h"
@@ -67,7 +68,6 @@ void qp_calibrator_reset(qp_calibrator *c) {
 
 qp_status qp_calibrator_shape(qp_rank *r, qp_format f, int64_t rows, int64_t cols, qp_err *err) {
     qp_calibrator *c = &r->calibrator;
-    c->format = f;
     qp_amax_geometry(f, rows, cols, &c->rows, &c->cols);
     if (c->rows * c->cols > c->capacity) {
         uint32_t *old = c->images;
@@ -97,11 +97,13 @@ static uint32_t tensor_max(qp_dtype t, const char *x, int64_t rows, int64_t cols
 }
 
 // width: weight columns that share one image.
-static void collect_row(qp_calibrator *c, qp_dtype t, const char *row, int64_t cols, int64_t width, uint32_t *images) {
+static void collect_row(qp_calibrator *c, qp_dtype t, const char *row, int64_t cols, int64_t width,
+                        uint32_t *images) {
     const size_t size = qp_dtype_bytes(t);
     for (int64_t b = 0; b < c->cols; b++) {
         const int64_t begin = b * width;
-        lift(&images[b], qp_abs_max(t, row + (size_t)begin * size, begin + width <= cols ? width : cols - begin));
+        lift(&images[b],
+             qp_abs_max(t, row + (size_t)begin * size, begin + width <= cols ? width : cols - begin));
     }
 }
 
@@ -115,11 +117,13 @@ void qp_calibrator_collect(qp_calibrator *c, qp_dtype t, const void *x, int64_t 
         return;
     }
     if (rows * cols < PARALLEL_ELEMENTS) {
-        for (int64_t i = 0; i < rows; i++) collect_row(c, t, p + row_bytes * (size_t)i, cols, width, c->images + i * c->cols);
+        for (int64_t i = 0; i < rows; i++)
+            collect_row(c, t, p + row_bytes * (size_t)i, cols, width, c->images + i * c->cols);
         return;
     }
 #pragma omp parallel for
-    for (int64_t i = 0; i < rows; i++) collect_row(c, t, p + row_bytes * (size_t)i, cols, width, c->images + i * c->cols);
+    for (int64_t i = 0; i < rows; i++)
+        collect_row(c, t, p + row_bytes * (size_t)i, cols, width, c->images + i * c->cols);
 }
 
 qp_status qp_calibrate_weight(qp_rank *r, qp_quantizer *q, qp_err *err) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is the checkpoint exactly what these layers need? Rank 0 holds every key against the model and the recipe: none missing, none
-// unexpected, and the parts of each tile its tensor without a hole and without an overlap (I19, I20). The others wait.
+// Is the checkpoint exactly what these layers need? Rank 0 holds every key against the model and the recipe:
+// none missing, none unexpected, and the parts of each tile its tensor without a hole and without an overlap
+// (I19, I20). The others wait.
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@ typedef struct due { // a key that must be there
     qp_ckpt_field field;
 } due;
 
-static int compare_due(const void *a, const void *b) { return strcmp(((const due *)a)->key, ((const due *)b)->key); }
+static int compare_due(const void *a, const void *b) {
+    return strcmp(((const due *)a)->key, ((const due *)b)->key);
+}
 
 // The linear as the first rank that holds it sees it, with the slice of the whole weight.
 static qp_status whole_linear(qp_rank *r, int index, qp_quantizer *q, qp_err *err) {
@@ -62,11 +65,15 @@ static int compare_boxes(const void *pa, const void *pb) {
     return a->rows.begin < b->rows.begin ? -1 : a->rows.begin > b->rows.begin;
 }
 
-static bool meet(qp_range a, qp_range b) { return a.begin < b.begin + b.count && b.begin < a.begin + a.count; }
+static bool meet(qp_range a, qp_range b) {
+    return a.begin < b.begin + b.count && b.begin < a.begin + a.count;
+}
 
 static bool inside(const qp_place *p, const box *b) {
     for (int i = 0; i < p->n_rows; i++)
-        if (b->rows.begin >= p->rows[i].begin && b->rows.begin + b->rows.count <= p->rows[i].begin + p->rows[i].count) return true;
+        if (b->rows.begin >= p->rows[i].begin &&
+            b->rows.begin + b->rows.count <= p->rows[i].begin + p->rows[i].count)
+            return true;
     return false;
 }
 
@@ -83,23 +90,26 @@ static qp_status check_tiling(qp_rank *r, const due *d, int first, int n, qp_err
         for (int k = 0; k < parts[i].place.n_rows; k++) {
             boxes[at] = (box){parts[i].place.rows[k], parts[i].place.cols, parts[i].file};
             area += boxes[at].rows.count * boxes[at].cols.count;
-            if (parts[i].place.full_rows != want.full_rows || parts[i].place.full_cols != want.full_cols || !inside(&want, &boxes[at]))
-                QP_FAIL(QP_CORRUPT, "%s: %s: rows %lld..%lld of [%lld, %lld] do not belong into [%lld, %lld]", parts[i].file,
-                        d->key, (long long)boxes[at].rows.begin, (long long)(boxes[at].rows.begin + boxes[at].rows.count - 1),
-                        (long long)parts[i].place.full_rows, (long long)parts[i].place.full_cols, (long long)want.full_rows,
-                        (long long)want.full_cols);
+            if (parts[i].place.full_rows != want.full_rows || parts[i].place.full_cols != want.full_cols ||
+                !inside(&want, &boxes[at]))
+                QP_FAIL(QP_CORRUPT, "%s: %s: rows %lld..%lld of [%lld, %lld] do not belong into [%lld, %lld]",
+                        parts[i].file, d->key, (long long)boxes[at].rows.begin,
+                        (long long)(boxes[at].rows.begin + boxes[at].rows.count - 1),
+                        (long long)parts[i].place.full_rows, (long long)parts[i].place.full_cols,
+                        (long long)want.full_rows, (long long)want.full_cols);
             at++;
         }
     qsort(boxes, (size_t)n_boxes, sizeof *boxes, compare_boxes);
     for (int i = 0; i < n_boxes; i++)
-        for (int k = i + 1; k < n_boxes && boxes[k].rows.begin < boxes[i].rows.begin + boxes[i].rows.count; k++)
+        for (int k = i + 1; k < n_boxes && boxes[k].rows.begin < boxes[i].rows.begin + boxes[i].rows.count;
+             k++)
             if (meet(boxes[i].cols, boxes[k].cols))
-                QP_FAIL(QP_CORRUPT, "%s: row %lld is written twice, in %s and in %s", d->key, (long long)boxes[k].rows.begin,
-                        boxes[i].file, boxes[k].file);
+                QP_FAIL(QP_CORRUPT, "%s: row %lld is written twice, in %s and in %s", d->key,
+                        (long long)boxes[k].rows.begin, boxes[i].file, boxes[k].file);
     const int64_t due_area = qp_place_rows(&want) * want.cols.count;
     if (area != due_area)
-        QP_FAIL(QP_CORRUPT, "%s: %s has a hole: %lld of %lld elements are there", r->load_dir, d->key, (long long)area,
-                (long long)due_area);
+        QP_FAIL(QP_CORRUPT, "%s: %s has a hole: %lld of %lld elements are there", r->load_dir, d->key,
+                (long long)area, (long long)due_area);
     return QP_OK;
 }
 
@@ -124,7 +134,8 @@ static qp_status audit(qp_rank *r, qp_err *err) {
     for (int i = 0; i < c->n_parts; i++) {
         const due key = {.key = c->parts[i].key};
         if (n == 0 || !bsearch(&key, all, (size_t)n, sizeof *all, compare_due))
-            QP_FAIL(QP_CORRUPT, "%s: unexpected key %s: no quantizer of these layers has it", c->parts[i].file, c->parts[i].key);
+            QP_FAIL(QP_CORRUPT, "%s: unexpected key %s: no quantizer of these layers has it",
+                    c->parts[i].file, c->parts[i].key);
     }
     for (int i = 0; i < n; i++) {
         if (i > 0 && strcmp(all[i].key, all[i - 1].key) == 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts linears together into launches and fills their inputs. Knows no format beyond which amax a launch wants.
+// Puts linears together into launches and fills their inputs. Knows no format beyond which amax a launch
+// wants.
 #include "pipeline/batch.h"
 
 #include <string.h>
@@ -10,11 +11,13 @@ static bool same_launch(const qp_quantizer *a, const qp_quantizer *b) {
     const bool both_dense = a->module->expert < 0 && b->module->expert < 0;
     return a->weight_cfg.format == b->weight_cfg.format && a->dtype == b->dtype &&
            a->weight_cfg.narrow_range == b->weight_cfg.narrow_range &&
-           a->weight_cfg.clip_backward == b->weight_cfg.clip_backward && (both_dense || a->projection == b->projection);
+           a->weight_cfg.clip_backward == b->weight_cfg.clip_backward &&
+           (both_dense || a->projection == b->projection);
 }
 
 // The chosen rows of the weight, and the rows of a per-row or per-block amax that belong to them.
-static qp_status gather_rows(qp_rank *r, const qp_quantizer *q, qp_ktensor *t, const uint32_t **images, qp_err *err) {
+static qp_status gather_rows(qp_rank *r, const qp_quantizer *q, qp_ktensor *t, const uint32_t **images,
+                             qp_err *err) {
     const size_t row_bytes = (size_t)q->slice.n_cols * qp_dtype_bytes(q->dtype);
     const qp_amax *a = &q->weight_amax;
     const bool per_row = qp_format_get(a->format)->grain == QP_GRAIN_AXIS0 || a->format == QP_NVFP4_STATIC;
@@ -23,8 +26,10 @@ static qp_status gather_rows(qp_rank *r, const qp_quantizer *q, qp_ktensor *t, c
     QP_TRY(QP_NEW(r->scratch, x, row_bytes * (size_t)q->n_sample + 1));
     QP_TRY(QP_NEW(r->scratch, rows, q->n_sample * a->cols + 1));
     for (int64_t i = 0; i < q->n_sample; i++) {
-        memcpy(x + row_bytes * (size_t)i, (const char *)q->weight + row_bytes * (size_t)q->sample[i], row_bytes);
-        if (per_row) memcpy(rows + i * a->cols, a->images + q->sample[i] * a->cols, sizeof *rows * (size_t)a->cols);
+        memcpy(x + row_bytes * (size_t)i, (const char *)q->weight + row_bytes * (size_t)q->sample[i],
+               row_bytes);
+        if (per_row)
+            memcpy(rows + i * a->cols, a->images + q->sample[i] * a->cols, sizeof *rows * (size_t)a->cols);
     }
     t->x = x;
     if (per_row) *images = rows;
@@ -46,7 +51,8 @@ static size_t cost(const qp_quantizer *q, size_t bytes_per_element) {
     return (size_t)(q->n_sample * q->slice.n_cols) * bytes_per_element;
 }
 
-qp_status qp_for_batches(qp_rank *r, qp_batch_wants_fn wants, size_t bytes_per_element, qp_batch_fn fn, qp_err *err) {
+qp_status qp_for_batches(qp_rank *r, qp_batch_wants_fn wants, size_t bytes_per_element, qp_batch_fn fn,
+                         qp_err *err) {
     const size_t budget = BATCH_BYTES / (size_t)qp_comm_size(r->comm, QP_GROUP_WORLD);
     bool *done;
     qp_batch b = {0};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage calibrate, weights: a linear's weight is measured when tokens reach it; then a walk over all weights measures those that
-// no token reached. Both before any sync, so that a dead expert's amax takes part in everything that follows (E-19, E-54).
+// Stage calibrate, weights: a linear's weight is measured when tokens reach it; then a walk over all weights
+// measures those that no token reached. Both before any sync, so that a dead expert's amax takes part in
+// everything that follows (E-19, E-54).
 #include "core/text.h"
 #include "pipeline/show.h"
 #include "pipeline/stages.h"

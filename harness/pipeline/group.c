@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage group: shared groups (pipeline spec B) and their one global amax. Groups are found on global names over all linears of the
-// layers, so that every rank knows a group whose members live elsewhere; under sync=modelopt-0.47 on the names that the rank sees.
+// Stage group: shared groups (pipeline spec B) and their one global amax. Groups are found on global names
+// over all linears of the layers, so that every rank knows a group whose members live elsewhere; under
+// sync=modelopt-0.47 on the names that the rank sees.
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,13 +60,15 @@ static bool is_index(const char *s) {
     return n > 0 && (s[n] == 0 || s[n] == '.');
 }
 
-// Where the group hangs on this rank: the lowest common ancestor of the members held here, past lists (whose children are numbers).
+// Where the group hangs on this rank: the lowest common ancestor of the members held here, past lists (whose
+// children are numbers).
 static qp_status held_parent(qp_rank *r, qp_rank_group *g, qp_err *err) {
     const char *first = r->q[g->members[0]].module->fqn;
     size_t common = 0;
     for (size_t end = 0; first[end]; end++) {
         bool all = first[end] == '.';
-        for (int k = 1; k < g->n_members && all; k++) all = strncmp(first, r->q[g->members[k]].module->fqn, end + 1) == 0;
+        for (int k = 1; k < g->n_members && all; k++)
+            all = strncmp(first, r->q[g->members[k]].module->fqn, end + 1) == 0;
         if (all) common = end;
     }
     while (common > 0 && is_index(first + common + 1)) {
@@ -75,9 +78,12 @@ static qp_status held_parent(qp_rank *r, qp_rank_group *g, qp_err *err) {
     return qp_arena_printf(r->arena, &g->parent, err, "%.*s", (int)common, first);
 }
 
-static int ep_rank_of(const qp_module *m, int ep) { return m->expert / (m->n_experts / ep); }
+static int ep_rank_of(const qp_module *m, int ep) {
+    return m->expert / (m->n_experts / ep);
+}
 
-static qp_status attach(qp_rank *r, const candidates *c, const qp_group *from, qp_rank_group *g, qp_err *err) {
+static qp_status attach(qp_rank *r, const candidates *c, const qp_group *from, qp_rank_group *g,
+                        qp_err *err) {
     int first_ep = -1;
     g->parent = from->parent;
     QP_TRY(QP_NEW(r->arena, g->members, from->n_members));
@@ -119,19 +125,22 @@ static bool lies_below(const char *name, const char *parent) {
     return n == 0 || (strncmp(name, parent, n) == 0 && name[n] == '.');
 }
 
-static qp_status sort_groups(const candidates *c, const qp_group_list *list, qp_arena *a, order **out, qp_err *err) {
+static qp_status sort_groups(const candidates *c, const qp_group_list *list, qp_arena *a, order **out,
+                             qp_err *err) {
     QP_TRY(QP_NEW(a, *out, list->n > 0 ? list->n : 1));
     for (int g = 0; g < list->n; g++) {
         order *o = &(*out)[g];
-        *o = (order){.depth = strlen(list->groups[g].parent), .first_member = list->groups[g].members[0], .group = g};
-        while (o->first_below < c->n && !lies_below(c->names[o->first_below], list->groups[g].parent)) o->first_below++;
+        *o = (order){
+            .depth = strlen(list->groups[g].parent), .first_member = list->groups[g].members[0], .group = g};
+        while (o->first_below < c->n && !lies_below(c->names[o->first_below], list->groups[g].parent))
+            o->first_below++;
     }
     qsort(*out, (size_t)list->n, sizeof **out, compare_order);
     return QP_OK;
 }
 
-// Attaches the groups that the rank's patterns give. A linear that an earlier attach left in a group keeps it when it is in no new
-// one; step clear_groups is what forgets (E-06).
+// Attaches the groups that the rank's patterns give. A linear that an earlier attach left in a group keeps it
+// when it is in no new one; step clear_groups is what forgets (E-06).
 qp_status qp_step_find_groups(qp_rank *r, qp_err *err) {
     candidates c = {0};
     qp_group_list list;
@@ -188,7 +197,8 @@ qp_status qp_step_populate_own(qp_rank *r, qp_err *err) {
     for (int i = 0; i < r->n_q; i++) {
         qp_quantizer *q = &r->q[i];
         if (qp_is_static(q) && q->group < 0)
-            q->own_global_amax = qp_image_max(q->weight_amax.images, q->weight_amax.rows * q->weight_amax.cols);
+            q->own_global_amax =
+                qp_image_max(q->weight_amax.images, q->weight_amax.rows * q->weight_amax.cols);
     }
     return QP_OK;
 }

@@ -36,7 +36,8 @@ static qp_status join_groups(const qp_job *job, const int *slot, int *parent, qp
     QP_TRY(QP_NEW(a, enabled, m->n_modules + 1));
     for (int i = 0; i < m->n_modules; i++) {
         qp_qconfig cfg = {0};
-        if (m->modules[i].quantizable) qp_recipe_resolve(job->recipe, m->modules[i].fqn, "weight_quantizer", &cfg);
+        if (m->modules[i].quantizable)
+            qp_recipe_resolve(job->recipe, m->modules[i].fqn, "weight_quantizer", &cfg);
         names[i] = m->modules[i].fqn;
         enabled[i] = cfg.enabled;
     }
@@ -44,7 +45,8 @@ static qp_status join_groups(const qp_job *job, const int *slot, int *parent, qp
     QP_TRY(qp_groups_find(names, enabled, m->n_modules, patterns, n_patterns, a, &list, err));
     for (int g = 0; g < list.n; g++)
         for (int k = 1; k < list.groups[g].n_members; k++)
-            parent[root_of(parent, slot[list.groups[g].members[k]])] = root_of(parent, slot[list.groups[g].members[0]]);
+            parent[root_of(parent, slot[list.groups[g].members[k]])] =
+                root_of(parent, slot[list.groups[g].members[0]]);
     return QP_OK;
 }
 

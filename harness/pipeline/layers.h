@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which layers must be in memory together: those that a shared group joins. Everything else streams one by one.
+// Which layers must be in memory together: those that a shared group joins. Everything else streams one by
+// one.
 #ifndef PIPELINE_LAYERS_H
 #define PIPELINE_LAYERS_H
 

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage build: which linears of these layers this rank holds, and what the recipe decided for each. No weights yet.
+// Stage build: which linears of these layers this rank holds, and what the recipe decided for each. No
+// weights yet.
 #include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/stages.h"
 
 bool qp_is_nvfp4(const qp_quantizer *q) {
-    return q->weight_cfg.enabled && (q->weight_cfg.format == QP_NVFP4 || q->weight_cfg.format == QP_NVFP4_STATIC);
+    return q->weight_cfg.enabled &&
+           (q->weight_cfg.format == QP_NVFP4 || q->weight_cfg.format == QP_NVFP4_STATIC);
 }
-qp_group_kind qp_tp_of(const qp_quantizer *q) { return q->module->expert >= 0 ? QP_GROUP_ETP : QP_GROUP_TP; }
-qp_group_kind qp_dp_of(const qp_quantizer *q) { return q->module->expert >= 0 ? QP_GROUP_EDP : QP_GROUP_DP; }
+qp_group_kind qp_tp_of(const qp_quantizer *q) {
+    return q->module->expert >= 0 ? QP_GROUP_ETP : QP_GROUP_TP;
+}
+qp_group_kind qp_dp_of(const qp_quantizer *q) {
+    return q->module->expert >= 0 ? QP_GROUP_EDP : QP_GROUP_DP;
+}
 
 void qp_rank_note_memory(qp_rank *r) {
     const size_t now = qp_arena_used(r->arena) + qp_arena_used(r->scratch);

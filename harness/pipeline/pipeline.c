@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The story. Layer by layer, a world of ranks tells it from build to save by the stage table; then fresh worlds load what was
-// saved, on the same layout, on another one, and back again. The steps stand in files of their own, one per stage.
+// The story. Layer by layer, a world of ranks tells it from build to save by the stage table; then fresh
+// worlds load what was saved, on the same layout, on another one, and back again. The steps stand in files of
+// their own, one per stage.
 #include "pipeline/pipeline.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ typedef struct telling { // one phase of one set of layers
     qp_pipeline_result *result;
 } telling;
 
-// ---- one rank ------------------------------------------------------------------------------------------------------------------
+// ---- one rank
+// ------------------------------------------------------------------------------------------------------------------
 
 static double now_s(void) {
     struct timespec t;
@@ -43,7 +45,8 @@ static qp_status run_steps(const telling *t, qp_rank *r, qp_err *err) {
         const bool saves = strcmp(s->stage, "save") == 0;
         if (!(s->phases & (int)r->phase) || (saves && !r->save_dir)) continue; // no folder: no checkpoint
         const bool last = r->at.rank == qp_layout_ranks(&r->layout) - 1 && r->phase == QP_PHASE_MAIN;
-        if (last && table->inject_step && strcmp(table->inject_step, s->name) == 0) qp_comm_inject(r->comm, table->inject);
+        if (last && table->inject_step && strcmp(table->inject_step, s->name) == 0)
+            qp_comm_inject(r->comm, table->inject);
         const double begin = now_s();
         QP_TRY(qp_comm_check(r->comm, err));
         QP_TRY(s->fn(r, err));
@@ -79,14 +82,16 @@ static qp_status tell_rank(qp_comm *c, void *user, qp_err *err) {
     return status;
 }
 
-// ---- one world -----------------------------------------------------------------------------------------------------------------
+// ---- one world
+// -----------------------------------------------------------------------------------------------------------------
 
 typedef struct trace_sum { // a rank's collectives over all layers
     qp_trace_ev *entries;
     int n, cap;
 } trace_sum;
 
-static qp_status append_traces(qp_pipeline_result *out, trace_sum *sums, const qp_world_result *w, qp_err *err) {
+static qp_status append_traces(qp_pipeline_result *out, trace_sum *sums, const qp_world_result *w,
+                               qp_err *err) {
     for (int r = 0; r < w->n_ranks && w->traces; r++) {
         trace_sum *s = &sums[r];
         if (s->n + w->traces[r].n > s->cap) {
@@ -97,7 +102,8 @@ static qp_status append_traces(qp_pipeline_result *out, trace_sum *sums, const q
             s->entries = more;
             s->cap = cap;
         }
-        if (w->traces[r].n) memcpy(s->entries + s->n, w->traces[r].entries, sizeof *s->entries * (size_t)w->traces[r].n);
+        if (w->traces[r].n)
+            memcpy(s->entries + s->n, w->traces[r].entries, sizeof *s->entries * (size_t)w->traces[r].n);
         s->n += w->traces[r].n;
     }
     return QP_OK;
@@ -119,13 +125,15 @@ static qp_status run_world(telling *t, qp_arena *a, qp_world_result *world, qp_e
     return status;
 }
 
-// ---- one set of layers ---------------------------------------------------------------------------------------------------------
+// ---- one set of layers
+// ---------------------------------------------------------------------------------------------------------
 
 typedef struct folders {
     const char *first, *second; // saved by the main world; saved again under the other layout
 } folders;
 
-static qp_status name_folders(const qp_job *job, const qp_layer_set *layers, qp_arena *a, folders *f, qp_err *err) {
+static qp_status name_folders(const qp_job *job, const qp_layer_set *layers, qp_arena *a, folders *f,
+                              qp_err *err) {
     *f = (folders){0};
     if (!job->scratch) return QP_OK;
     QP_TRY(qp_dir_make(job->scratch, err));
@@ -133,8 +141,8 @@ static qp_status name_folders(const qp_job *job, const qp_layer_set *layers, qp_
     return qp_arena_printf(a, &f->second, err, "%s/layer%d-other", job->scratch, layers->layer);
 }
 
-// After a success the whole checkpoint goes, so that the next layer's does not fill the disk. After a failure only what was left
-// half written goes; what was committed stays for whoever looks into it.
+// After a success the whole checkpoint goes, so that the next layer's does not fill the disk. After a failure
+// only what was left half written goes; what was committed stays for whoever looks into it.
 static void remove_folders(const folders *f, bool committed, qp_arena *a) {
     const char *const names[2] = {f->first, f->second};
     for (int i = 0; i < 2 && f->first; i++) {
@@ -172,8 +180,8 @@ static bool has_stage(const qp_stage_table *table, const char *stage) {
     return false;
 }
 
-static qp_status tell_layers(const qp_job *job, const qp_layer_set *layers, qp_pipeline_result *out, trace_sum *sums,
-                             qp_err *err) {
+static qp_status tell_layers(const qp_job *job, const qp_layer_set *layers, qp_pipeline_result *out,
+                             trace_sum *sums, qp_err *err) {
     qp_arena *a = qp_arena_new();
     if (!a) QP_FAIL(QP_NOMEM, "no memory for layer %d", layers->layer);
     folders f = {0};
@@ -191,7 +199,8 @@ out:
     return status;
 }
 
-// ---- all of it -----------------------------------------------------------------------------------------------------------------
+// ---- all of it
+// -----------------------------------------------------------------------------------------------------------------
 
 static void name_stages(const qp_stage_table *table, qp_pipeline_result *out) {
     for (int i = 0; i < table->n_steps && out->n_stages < QP_COUNT(out->stage_names); i++) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and places: where a rank's part of a state lies in the full tensor, by the module's slice and the field's geometry.
+// Keys and places: where a rank's part of a state lies in the full tensor, by the module's slice and the
+// field's geometry.
 #include "pipeline/checkpoint.h"
 
 const char *qp_ckpt_field_name(qp_ckpt_field f) {
-    static const char *const names[QP_CKPT_FIELDS] = {"weight_quantizer._amax", "weight_quantizer._global_amax",
-                                                      "input_quantizer._amax",  "weight_packed",
-                                                      "weight_scale",           "weight_scale_2"};
+    static const char *const names[QP_CKPT_FIELDS] = {
+        "weight_quantizer._amax", "weight_quantizer._global_amax",
+        "input_quantizer._amax",  "weight_packed",
+        "weight_scale",           "weight_scale_2"};
     return names[f];
 }
 
@@ -15,15 +17,19 @@ qp_dtype qp_ckpt_dtype(qp_ckpt_field f) {
 
 bool qp_ckpt_has(const qp_quantizer *q, qp_ckpt_field f) {
     switch (f) {
-    case QP_CKPT_AMAX: return q->weight_cfg.enabled;
-    case QP_CKPT_GLOBAL: return qp_is_static(q);
-    case QP_CKPT_INPUT: return q->input_cfg.enabled;
-    default: return qp_is_nvfp4(q);
+    case QP_CKPT_AMAX:
+        return q->weight_cfg.enabled;
+    case QP_CKPT_GLOBAL:
+        return qp_is_static(q);
+    case QP_CKPT_INPUT:
+        return q->input_cfg.enabled;
+    default:
+        return qp_is_nvfp4(q);
     }
 }
 
-qp_status qp_checkpoint_key(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a, const char **key,
-                            qp_err *err) {
+qp_status qp_checkpoint_key(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a,
+                            const char **key, qp_err *err) {
     (void)r;
     return qp_arena_printf(a, key, err, "%s.%s", q->module->fqn, field);
 }
@@ -54,7 +60,8 @@ static qp_status whole_slice(const qp_quantizer *q, qp_arena *a, qp_place *out, 
     return QP_OK;
 }
 
-static qp_status sampled_rows(const qp_job *job, const qp_quantizer *q, qp_arena *a, qp_place *out, qp_err *err) {
+static qp_status sampled_rows(const qp_job *job, const qp_quantizer *q, qp_arena *a, qp_place *out,
+                              qp_err *err) {
     int64_t *rows, n, kept = 0;
     QP_TRY(qp_sample_global(job, q->module, a, &rows, &n, err));
     for (int64_t i = 0; i < n; i++)
@@ -66,14 +73,15 @@ static qp_status sampled_rows(const qp_job *job, const qp_quantizer *q, qp_arena
 static qp_status columns(const qp_quantizer *q, int64_t per, qp_place *out, qp_err *err) {
     const qp_range c = q->slice.cols;
     if (c.begin % per != 0)
-        QP_FAIL(QP_REFUSED, "%s: the columns of this rank begin at %lld, no multiple of %lld", q->module->fqn, (long long)c.begin,
-                (long long)per);
+        QP_FAIL(QP_REFUSED, "%s: the columns of this rank begin at %lld, no multiple of %lld", q->module->fqn,
+                (long long)c.begin, (long long)per);
     out->full_cols = (q->module->in + per - 1) / per;
     out->cols = (qp_range){c.begin / per, (c.count + per - 1) / per};
     return QP_OK;
 }
 
-qp_status qp_place_of(const qp_job *job, const qp_quantizer *q, qp_ckpt_field f, qp_arena *a, qp_place *out, qp_err *err) {
+qp_status qp_place_of(const qp_job *job, const qp_quantizer *q, qp_ckpt_field f, qp_arena *a, qp_place *out,
+                      qp_err *err) {
     const qp_format fmt = q->weight_cfg.format;
     const bool blocks = f == QP_CKPT_SCALE || (f == QP_CKPT_AMAX && fmt == QP_NVFP4_STATIC);
     const bool per_row = f == QP_CKPT_AMAX && qp_format_get(fmt)->grain == QP_GRAIN_AXIS0;

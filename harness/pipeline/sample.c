@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// rows=N: which rows fake-quant and pack run on. The N rows of a module whose hash is smallest are chosen by their GLOBAL number,
-// so that layouts overlap; every slice adds its first and last row and the row that holds its maximum. amax never samples.
+// rows=N: which rows fake-quant and pack run on. The N rows of a module whose hash is smallest are chosen by
+// their GLOBAL number, so that layouts overlap; every slice adds its first and last row and the row that
+// holds its maximum. amax never samples.
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ int64_t qp_local_row(const qp_quantizer *q, int64_t global_row) {
     int64_t before = 0;
     for (int i = 0; i < q->slice.n_row_ranges; i++) {
         const qp_range rows = q->slice.rows[i];
-        if (global_row >= rows.begin && global_row < rows.begin + rows.count) return before + global_row - rows.begin;
+        if (global_row >= rows.begin && global_row < rows.begin + rows.count)
+            return before + global_row - rows.begin;
         before += rows.count;
     }
     return -1;
@@ -29,10 +31,20 @@ typedef struct hashed {
     int64_t row;
 } hashed;
 
-static int compare_hashed(const void *pa, const void *pb) {
-    const hashed *a = pa, *b = pb;
-    if (a->hash != b->hash) return a->hash < b->hash ? -1 : 1;
-    return a->row < b->row ? -1 : a->row > b->row;
+static bool comes_after(const hashed *a, const hashed *b) {
+    return a->hash != b->hash ? a->hash > b->hash : a->row > b->row;
+}
+
+// heap[0] is the largest of the n kept so far; a smaller one takes its place.
+static void replace_largest(hashed *heap, int64_t n, hashed with) {
+    int64_t at = 0;
+    for (int64_t child = 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n && comes_after(&heap[child + 1], &heap[child])) child++;
+        if (!comes_after(&heap[child], &with)) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = with;
 }
 
 static int compare_rows(const void *pa, const void *pb) {
@@ -40,14 +52,18 @@ static int compare_rows(const void *pa, const void *pb) {
     return a < b ? -1 : a > b;
 }
 
-qp_status qp_sample_global(const qp_job *job, const qp_module *m, qp_arena *a, int64_t **rows, int64_t *n, qp_err *err) {
-    hashed *all;
+qp_status qp_sample_global(const qp_job *job, const qp_module *m, qp_arena *a, int64_t **rows, int64_t *n,
+                           qp_err *err) {
+    hashed *heap;
     *n = job->rows < m->out ? job->rows : m->out;
-    QP_TRY(QP_NEW(a, all, m->out > 0 ? m->out : 1));
+    QP_TRY(QP_NEW(a, heap, *n > 0 ? *n : 1));
     QP_TRY(QP_NEW(a, *rows, *n > 0 ? *n : 1));
-    for (int64_t i = 0; i < m->out; i++) all[i] = (hashed){qp_gen_u64(job->seed, m->fqn, (uint64_t)i), i};
-    qsort(all, (size_t)m->out, sizeof *all, compare_hashed);
-    for (int64_t i = 0; i < *n; i++) (*rows)[i] = all[i].row;
+    for (int64_t i = 0; i < *n; i++) heap[i] = (hashed){UINT64_MAX, INT64_MAX};
+    for (int64_t i = 0; i<m->out && * n> 0; i++) {
+        const hashed one = {qp_gen_u64(job->seed, m->fqn, (uint64_t)i), i};
+        if (comes_after(&heap[0], &one)) replace_largest(heap, *n, one);
+    }
+    for (int64_t i = 0; i < *n; i++) (*rows)[i] = heap[i].row;
     qsort(*rows, (size_t)*n, sizeof **rows, compare_rows);
     return QP_OK;
 }
@@ -57,7 +73,8 @@ static int64_t row_of_maximum(const qp_quantizer *q) {
     int64_t best = 0;
     uint32_t most = 0;
     for (int64_t i = 0; i < q->slice.n_rows; i++) {
-        const uint32_t m = qp_abs_max(q->dtype, (const char *)q->weight + row_bytes * (size_t)i, q->slice.n_cols);
+        const uint32_t m =
+            qp_abs_max(q->dtype, (const char *)q->weight + row_bytes * (size_t)i, q->slice.n_cols);
         if (m > most) {
             most = m;
             best = i;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage save: every rank writes its shards into FOLDER.tmp; when all have, rank 0 writes the index and swaps the folders. A
-// failure on any rank leaves FOLDER as it was.
+// Stage save: every rank writes its shards into FOLDER.tmp; when all have, rank 0 writes the index and swaps
+// the folders. A failure on any rank leaves FOLDER as it was.
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -14,11 +14,13 @@ void qp_save_amax_row(const qp_amax *a, int64_t row, uint32_t *out) {
     memcpy(out, a->images + row * a->cols, sizeof *out * (size_t)a->cols);
 }
 
-// ---- who writes what -------------------------------------------------------------------------------------------------------
+// ---- who writes what
+// -------------------------------------------------------------------------------------------------------
 
 static bool holds_rows(const qp_slice *s, qp_range rows) {
     for (int i = 0; i < s->n_row_ranges; i++)
-        if (rows.begin >= s->rows[i].begin && rows.begin + rows.count <= s->rows[i].begin + s->rows[i].count) return true;
+        if (rows.begin >= s->rows[i].begin && rows.begin + rows.count <= s->rows[i].begin + s->rows[i].count)
+            return true;
     return false;
 }
 
@@ -52,35 +54,54 @@ static int64_t sample_index(const qp_quantizer *q, int64_t local_row) {
     return low < q->n_sample && q->sample[low] == local_row ? low : -1;
 }
 
-static qp_status copy_row(const qp_rank *r, const qp_quantizer *q, qp_ckpt_field f, int64_t global_row, const qp_place *p,
-                          char *out, qp_err *err) {
+static qp_status copy_row(const qp_rank *r, const qp_quantizer *q, qp_ckpt_field f, int64_t global_row,
+                          const qp_place *p, char *out, qp_err *err) {
     const bool scalar = p->full_rows == 1 && p->full_cols == 1;
     const int64_t local = scalar ? 0 : qp_local_row(q, global_row);
     const size_t n_bytes = (size_t)p->cols.count * qp_dtype_bytes(qp_ckpt_dtype(f));
     const int64_t at = f == QP_CKPT_PACKED || f == QP_CKPT_SCALE ? sample_index(q, local) : local;
-    if (at < 0) QP_FAIL(QP_BROKEN, "rank %d: row %lld of %s was not packed", r->at.rank, (long long)global_row, q->module->fqn);
+    if (at < 0)
+        QP_FAIL(QP_BROKEN, "rank %d: row %lld of %s was not packed", r->at.rank, (long long)global_row,
+                q->module->fqn);
     void *to = out;
     switch (f) {
-    case QP_CKPT_AMAX: r->stages->save_amax_row(&q->weight_amax, at, to); break;
-    case QP_CKPT_INPUT: r->stages->save_amax_row(&q->input_amax, 0, to); break;
-    case QP_CKPT_GLOBAL: memcpy(out, &q->global_amax, n_bytes); break;
-    case QP_CKPT_SCALE_2: memcpy(out, &q->weight_scale_2, n_bytes); break;
-    case QP_CKPT_PACKED: memcpy(out, q->codes + (size_t)at * n_bytes, n_bytes); break;
-    default: memcpy(out, q->scales + (size_t)at * n_bytes, n_bytes); break;
+    case QP_CKPT_AMAX:
+        r->stages->save_amax_row(&q->weight_amax, at, to);
+        break;
+    case QP_CKPT_INPUT:
+        r->stages->save_amax_row(&q->input_amax, 0, to);
+        break;
+    case QP_CKPT_GLOBAL:
+        memcpy(out, &q->global_amax, n_bytes);
+        break;
+    case QP_CKPT_SCALE_2:
+        memcpy(out, &q->weight_scale_2, n_bytes);
+        break;
+    case QP_CKPT_PACKED:
+        memcpy(out, q->codes + (size_t)at * n_bytes, n_bytes);
+        break;
+    default:
+        memcpy(out, q->scales + (size_t)at * n_bytes, n_bytes);
+        break;
     }
     return QP_OK;
 }
 
 static bool is_there(const qp_quantizer *q, qp_ckpt_field f) {
     switch (f) {
-    case QP_CKPT_AMAX: return q->weight_amax.has;
-    case QP_CKPT_INPUT: return q->input_amax.has;
-    case QP_CKPT_GLOBAL: return q->promoted;
-    default: return q->packed;
+    case QP_CKPT_AMAX:
+        return q->weight_amax.has;
+    case QP_CKPT_INPUT:
+        return q->input_amax.has;
+    case QP_CKPT_GLOBAL:
+        return q->promoted;
+    default:
+        return q->packed;
     }
 }
 
-// ---- one rank's file -------------------------------------------------------------------------------------------------------
+// ---- one rank's file
+// -------------------------------------------------------------------------------------------------------
 
 typedef struct shard_list {
     qp_st_tensor *tensors;
@@ -109,7 +130,8 @@ static qp_status add_place(qp_rank *r, shard_list *l, const char *name, const qp
         words[4 + 2 * i] = p->rows[i].begin;
         words[5 + 2 * i] = p->rows[i].count;
     }
-    *t = (qp_st_tensor){.dtype = QP_I64, .n_dims = 1, .dims = {n}, .data = words, .n_bytes = sizeof *words * (size_t)n};
+    *t = (qp_st_tensor){
+        .dtype = QP_I64, .n_dims = 1, .dims = {n}, .data = words, .n_bytes = sizeof *words * (size_t)n};
     return qp_arena_printf(r->scratch, &t->name, err, "%s.place", name);
 }
 
@@ -149,7 +171,8 @@ qp_status qp_step_save_shards(qp_rank *r, qp_err *err) {
     QP_TRY(QP_NEW(r->scratch, l.tensors, 2 * QP_CKPT_FIELDS * r->n_q + 1));
     for (int i = 0; i < r->n_q; i++)
         for (int f = 0; f < QP_CKPT_FIELDS; f++)
-            if (qp_ckpt_has(&r->q[i], (qp_ckpt_field)f)) QP_TRY(add_field(r, &r->q[i], (qp_ckpt_field)f, &l, err));
+            if (qp_ckpt_has(&r->q[i], (qp_ckpt_field)f))
+                QP_TRY(add_field(r, &r->q[i], (qp_ckpt_field)f, &l, err));
     QP_TRY(qp_arena_printf(r->scratch, &temp, err, "%s.tmp", r->save_dir));
     QP_TRY(qp_arena_printf(r->scratch, &path, err, "%s/model-rank%05d.safetensors", temp, r->at.rank));
     if (r->at.rank == 0) {
@@ -164,7 +187,8 @@ qp_status qp_step_save_shards(qp_rank *r, qp_err *err) {
     return l.n == 0 ? QP_OK : qp_st_write(path, l.tensors, l.n, meta, QP_COUNT(meta), err);
 }
 
-// ---- the commit --------------------------------------------------------------------------------------------------------------
+// ---- the commit
+// --------------------------------------------------------------------------------------------------------------
 
 static qp_status index_file(qp_rank *r, const char *temp, int rank, json_t *map, qp_err *err) {
     const char *path, *name;
@@ -174,7 +198,8 @@ static qp_status index_file(qp_rank *r, const char *temp, int rank, json_t *map,
     if (!qp_file_exists(path)) return QP_OK;
     QP_TRY(qp_st_open(path, r->scratch, &f, err));
     bool ok = true;
-    for (int i = 0; i < f.n_tensors; i++) ok = ok && json_object_set_new(map, f.tensors[i].name, json_string(name)) == 0;
+    for (int i = 0; i < f.n_tensors; i++)
+        ok = ok && json_object_set_new(map, f.tensors[i].name, json_string(name)) == 0;
     qp_st_close(&f);
     if (!ok) QP_FAIL(QP_NOMEM, "%s: no memory for the index", path);
     return QP_OK;
@@ -183,9 +208,11 @@ static qp_status index_file(qp_rank *r, const char *temp, int rank, json_t *map,
 static qp_status write_index(qp_rank *r, const char *temp, qp_err *err) {
     const char *path;
     char *text = NULL;
-    json_t *map = json_object(), *root = json_pack("{s:{s:s},s:O}", "metadata", "format", "quantproof-shards-1", "weight_map", map);
+    json_t *map = json_object(),
+           *root = json_pack("{s:{s:s},s:O}", "metadata", "format", "quantproof-shards-1", "weight_map", map);
     qp_status status = QP_OK;
-    QP_TRY_GOTO(status, qp_arena_printf(r->scratch, &path, err, "%s/model.safetensors.index.json", temp), out);
+    QP_TRY_GOTO(status, qp_arena_printf(r->scratch, &path, err, "%s/model.safetensors.index.json", temp),
+                out);
     for (int rank = 0; rank < qp_layout_ranks(&r->layout); rank++)
         QP_TRY_GOTO(status, index_file(r, temp, rank, map, err), out);
     text = json_dumps(root, JSON_INDENT(1));

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage shard: the slice's geometry gives every quantizer its empty state; the weight itself comes range by range.
+// Stage shard: the slice's geometry gives every quantizer its empty state; the weight itself comes range by
+// range.
 #include "pipeline/stages.h"
 
 static const char *upstream_dtype(qp_dtype t) {
     return t == QP_BF16 ? "bfloat16" : t == QP_FP16 ? "float16" : "float32";
 }
 
-static qp_status empty_amax(qp_rank *r, qp_amax *a, const qp_qconfig *cfg, int64_t rows, int64_t cols, const char *dtype,
-                            qp_err *err) {
-    *a = (qp_amax){.enabled = cfg->enabled, .format = cfg->format, .rows = rows, .cols = cols, .dtype = dtype};
+static qp_status empty_amax(qp_rank *r, qp_amax *a, const qp_qconfig *cfg, int64_t rows, int64_t cols,
+                            const char *dtype, qp_err *err) {
+    *a =
+        (qp_amax){.enabled = cfg->enabled, .format = cfg->format, .rows = rows, .cols = cols, .dtype = dtype};
     if (!cfg->enabled) return QP_OK;
     return QP_NEW(r->arena, a->images, rows * cols > 0 ? rows * cols : 1);
 }
@@ -29,8 +31,8 @@ static qp_status fill(const qp_rank *r, qp_quantizer *q, qp_err *err) {
     char *at = q->weight;
     for (int i = 0; i < q->slice.n_row_ranges; i++) {
         const qp_range rows = q->slice.rows[i];
-        QP_TRY(qp_weights_slice(r->job->weights, q->module, rows.begin, rows.count, q->slice.cols.begin, q->slice.cols.count, at,
-                                err));
+        QP_TRY(qp_weights_slice(r->job->weights, q->module, rows.begin, rows.count, q->slice.cols.begin,
+                                q->slice.cols.count, at, err));
         at += (size_t)(rows.count * q->slice.cols.count) * qp_dtype_bytes(q->dtype);
     }
     return QP_OK;
@@ -42,7 +44,8 @@ qp_status qp_step_make_weights(qp_rank *r, qp_err *err) {
         qp_quantizer *q = &r->q[i];
         char *bytes;
         if (!q->weight_cfg.enabled) continue;
-        QP_TRY(QP_NEW(r->arena, bytes, (size_t)(q->slice.n_rows * q->slice.n_cols) * qp_dtype_bytes(q->dtype)));
+        QP_TRY(
+            QP_NEW(r->arena, bytes, (size_t)(q->slice.n_rows * q->slice.n_cols) * qp_dtype_bytes(q->dtype)));
         q->weight = bytes;
     }
     qp_status status = QP_OK;

@@ -6,8 +6,9 @@
 
 #include "pipeline/stages.h"
 
-qp_status qp_show(const qp_rank *r, const qp_quantizer *q, const char *stage, const char *field, qp_dtype dtype, int64_t rows,
-                  int64_t cols, const int64_t *row_ids, int64_t n_held, const void *data, qp_err *err) {
+qp_status qp_show(const qp_rank *r, const qp_quantizer *q, const char *stage, const char *field,
+                  qp_dtype dtype, int64_t rows, int64_t cols, const int64_t *row_ids, int64_t n_held,
+                  const void *data, qp_err *err) {
     if (!r->job->sink.state) return QP_OK;
     const bool input = strncmp(field, "input", 5) == 0;
     const qp_state st = {.stage = stage,
@@ -30,10 +31,11 @@ void qp_note(const qp_rank *r, const char *stage, const char *text) {
     if (r->job->sink.note) r->job->sink.note(r->job->sink.user, r->at.rank, stage, text);
 }
 
-static qp_status show_one(const qp_rank *r, const qp_quantizer *q, const char *stage, const char *field, const qp_amax *a,
-                          qp_err *err) {
+static qp_status show_one(const qp_rank *r, const qp_quantizer *q, const char *stage, const char *field,
+                          const qp_amax *a, qp_err *err) {
     if (!a->enabled) return QP_OK;
-    return qp_show(r, q, stage, field, QP_FP32, a->rows, a->cols, NULL, a->rows, a->has ? a->images : NULL, err);
+    return qp_show(r, q, stage, field, QP_FP32, a->rows, a->cols, NULL, a->rows, a->has ? a->images : NULL,
+                   err);
 }
 
 qp_status qp_show_amax(const qp_rank *r, const char *stage, qp_err *err) {
@@ -63,14 +65,19 @@ qp_status qp_step_show_shard(qp_rank *r, qp_err *err) {
         qp_arena_reset(r->scratch);
         QP_TRY(QP_NEW(r->scratch, data, row_bytes * (size_t)(n > 0 ? n : 1)));
         for (int k = 0; k < n; k++)
-            memcpy(data + row_bytes * (size_t)k, (const char *)q->weight + row_bytes * (size_t)ids[k], row_bytes);
+            memcpy(data + row_bytes * (size_t)k, (const char *)q->weight + row_bytes * (size_t)ids[k],
+                   row_bytes);
         QP_TRY(qp_show(r, q, "shard", "weight", q->dtype, rows, cols, ids, n, data, err));
     }
     return QP_OK;
 }
 
-qp_status qp_step_show_calibrate(qp_rank *r, qp_err *err) { return qp_show_amax(r, "calibrate", err); }
-qp_status qp_step_show_sync(qp_rank *r, qp_err *err) { return qp_show_amax(r, "sync", err); }
+qp_status qp_step_show_calibrate(qp_rank *r, qp_err *err) {
+    return qp_show_amax(r, "calibrate", err);
+}
+qp_status qp_step_show_sync(qp_rank *r, qp_err *err) {
+    return qp_show_amax(r, "sync", err);
+}
 
 // After promotion, so that what the members hold can be shown beside the group's value.
 qp_status qp_step_show_group(qp_rank *r, qp_err *err) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage sync and the group reductions as steps: each asks the job's policy. The policies stand in files of their own.
+// Stage sync and the group reductions as steps: each asks the job's policy. The policies stand in files of
+// their own.
 #include "pipeline/sync.h"
 
 #include <stdio.h>
@@ -22,10 +23,24 @@ qp_status qp_sync_global(qp_rank *r, qp_group_kind g, uint32_t *image, const cha
     return qp_comm_allreduce_max(r->comm, g, image, 1, "float32", tag, err);
 }
 
-qp_status qp_step_sync_flags(qp_rank *r, qp_err *err) { return policy_of(r)->flags(r, err); }
-qp_status qp_step_sync_amax_dp(qp_rank *r, qp_err *err) { return policy_of(r)->dp(r, err); }
-qp_status qp_step_sync_amax_ep(qp_rank *r, qp_err *err) { return policy_of(r)->ep(r, err); }
-qp_status qp_step_sync_amax_tp(qp_rank *r, qp_err *err) { return policy_of(r)->tp(r, err); }
-qp_status qp_step_sync_own_tp(qp_rank *r, qp_err *err) { return policy_of(r)->own_tp(r, err); }
-qp_status qp_sync_group_ep(qp_rank *r, qp_rank_group *g, qp_err *err) { return policy_of(r)->group_ep(r, g, err); }
-qp_status qp_sync_group_tp(qp_rank *r, qp_rank_group *g, qp_err *err) { return policy_of(r)->group_tp(r, g, err); }
+qp_status qp_step_sync_flags(qp_rank *r, qp_err *err) {
+    return policy_of(r)->flags(r, err);
+}
+qp_status qp_step_sync_amax_dp(qp_rank *r, qp_err *err) {
+    return policy_of(r)->dp(r, err);
+}
+qp_status qp_step_sync_amax_ep(qp_rank *r, qp_err *err) {
+    return policy_of(r)->ep(r, err);
+}
+qp_status qp_step_sync_amax_tp(qp_rank *r, qp_err *err) {
+    return policy_of(r)->tp(r, err);
+}
+qp_status qp_step_sync_own_tp(qp_rank *r, qp_err *err) {
+    return policy_of(r)->own_tp(r, err);
+}
+qp_status qp_sync_group_ep(qp_rank *r, qp_rank_group *g, qp_err *err) {
+    return policy_of(r)->group_ep(r, g, err);
+}
+qp_status qp_sync_group_tp(qp_rank *r, qp_rank_group *g, qp_err *err) {
+    return policy_of(r)->group_tp(r, g, err);
+}

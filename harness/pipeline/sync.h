@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two policies by which amax travels between ranks (product page, section 2): one struct of functions each.
+// The two policies by which amax travels between ranks (product page, section 2): one struct of functions
+// each.
 #ifndef PIPELINE_SYNC_H
 #define PIPELINE_SYNC_H
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// sync=invariant: after it, no state depends on the layout. Per-tensor weight amax is the maximum over all shards of that weight
-// and never over other experts; a routed projection has one input amax for all its experts. Every collective is called whether or
-// not this rank has data: presence travels with the value (E-59).
+// sync=invariant: after it, no state depends on the layout. Per-tensor weight amax is the maximum over all
+// shards of that weight and never over other experts; a routed projection has one input amax for all its
+// experts. Every collective is called whether or not this rank has data: presence travels with the value
+// (E-59).
 #include <stdio.h>
 
 #include "pipeline/sync.h"
 
 // An input amax and its presence as one reduction: {image, has}.
-static qp_status sync_present(qp_rank *r, qp_group_kind g, uint32_t pair[2], const char *dtype, const char *what, qp_err *err) {
+static qp_status sync_present(qp_rank *r, qp_group_kind g, uint32_t pair[2], const char *dtype,
+                              const char *what, qp_err *err) {
     char tag[320];
     snprintf(tag, sizeof tag, "input amax of %s", what);
     return qp_comm_allreduce_max(r->comm, g, pair, 2, dtype, tag, err);
@@ -35,7 +37,8 @@ static qp_status over_dp(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-// One value for all experts of a projection: over the local experts, then over the ranks that hold the others and the replicas.
+// One value for all experts of a projection: over the local experts, then over the ranks that hold the others
+// and the replicas.
 static qp_status sync_projection(qp_rank *r, int p, qp_err *err) {
     uint32_t pair[2] = {0, 0};
     const qp_quantizer *first = NULL;
@@ -75,8 +78,10 @@ static bool split_over_tp(const qp_quantizer *q) {
 static qp_status over_tp(qp_rank *r, qp_err *err) {
     for (int i = 0; i < r->n_q; i++) {
         qp_quantizer *q = &r->q[i];
-        if (q->input_amax.enabled && q->module->style != QP_STYLE_REPLICATED) QP_TRY(sync_input(r, qp_tp_of(q), q, err));
-        if (q->weight_amax.enabled && split_over_tp(q)) QP_TRY(qp_sync_amax(r, qp_tp_of(q), q, &q->weight_amax, err));
+        if (q->input_amax.enabled && q->module->style != QP_STYLE_REPLICATED)
+            QP_TRY(sync_input(r, qp_tp_of(q), q, err));
+        if (q->weight_amax.enabled && split_over_tp(q))
+            QP_TRY(qp_sync_amax(r, qp_tp_of(q), q, &q->weight_amax, err));
     }
     return QP_OK;
 }
@@ -90,16 +95,19 @@ static qp_status own_over_tp(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-// Different experts only meet when the pattern itself joins them; a routed expert's own group stays on its rank (E-72).
+// Different experts only meet when the pattern itself joins them; a routed expert's own group stays on its
+// rank (E-72).
 static qp_status group_over_ep(qp_rank *r, qp_rank_group *g, qp_err *err) {
     if (!g->spans_ep) return QP_OK;
     return qp_sync_global(r, QP_GROUP_EP, &g->global_amax, g->parent, err);
 }
 
 static qp_status group_over_tp(qp_rank *r, qp_rank_group *g, qp_err *err) {
-    if (g->experts && (g->spans_ep || g->n_members > 0)) QP_TRY(qp_sync_global(r, QP_GROUP_ETP, &g->global_amax, g->parent, err));
+    if (g->experts && (g->spans_ep || g->n_members > 0))
+        QP_TRY(qp_sync_global(r, QP_GROUP_ETP, &g->global_amax, g->parent, err));
     if (g->dense) QP_TRY(qp_sync_global(r, QP_GROUP_TP, &g->global_amax, g->parent, err));
     return QP_OK;
 }
 
-const qp_sync_policy qp_sync_invariant = {no_flags, over_dp, over_ep, over_tp, own_over_tp, group_over_ep, group_over_tp};
+const qp_sync_policy qp_sync_invariant = {no_flags,    over_dp,       over_ep,      over_tp,
+                                          own_over_tp, group_over_ep, group_over_tp};

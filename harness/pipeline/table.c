@@ -91,8 +91,12 @@ static bool move(qp_stage_table *t, const char *name, const char *beside, int af
     return put_in(t, (int)(qp_stage_find(t, beside) - t->steps) + after, moved);
 }
 
-bool qp_stage_move_before(qp_stage_table *t, const char *name, const char *before) { return move(t, name, before, 0); }
-bool qp_stage_move_after(qp_stage_table *t, const char *name, const char *after) { return move(t, name, after, 1); }
+bool qp_stage_move_before(qp_stage_table *t, const char *name, const char *before) {
+    return move(t, name, before, 0);
+}
+bool qp_stage_move_after(qp_stage_table *t, const char *name, const char *after) {
+    return move(t, name, after, 1);
+}
 
 bool qp_stage_insert_after(qp_stage_table *t, const char *after, qp_step step) {
     const qp_step *s = qp_stage_find(t, after);

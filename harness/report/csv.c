@@ -9,7 +9,8 @@
 
 static qp_status field(qp_text *t, const char *s, bool last, qp_err *err) {
     QP_TRY(qp_text_add(t, err, "\""));
-    for (const char *p = s != NULL ? s : ""; *p != '\0'; p++) QP_TRY(qp_text_add_bytes(t, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1, err));
+    for (const char *p = s != NULL ? s : ""; *p != '\0'; p++)
+        QP_TRY(qp_text_add_bytes(t, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1, err));
     return qp_text_add(t, err, last ? "\"\r\n" : "\",");
 }
 
@@ -39,10 +40,13 @@ static qp_status row(qp_text *t, const qp_case_result *c, const qp_finding *f, q
 }
 
 static qp_status write_all(qp_text *t, const qp_log *log, qp_err *err) {
-    QP_TRY(qp_text_add(t, err, "id,line,device,subject,format,check,verdict,reason,judged,diff,max_ulp,seconds,where,want,got,text\r\n"));
+    QP_TRY(qp_text_add(t, err,
+                       "id,line,device,subject,format,check,verdict,reason,judged,diff,max_ulp,seconds,where,"
+                       "want,got,text\r\n"));
     for (int i = 0; i < log->n_cases; i++) {
         QP_TRY(row(t, &log->cases[i], NULL, err));
-        for (int k = 0; k < log->cases[i].n_findings; k++) QP_TRY(row(t, &log->cases[i], &log->cases[i].findings[k], err));
+        for (int k = 0; k < log->cases[i].n_findings; k++)
+            QP_TRY(row(t, &log->cases[i], &log->cases[i].findings[k], err));
     }
     return QP_OK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// junit.xml by libxml2: one testcase per case line, one per line that does not parse. FAIL and SUSPECT are failures,
-// BROKEN, lost cases and bad lines are errors, SKIP is skipped: a reader of JUnit never sees SUSPECT as green.
+// junit.xml by libxml2: one testcase per case line, one per line that does not parse. FAIL and SUSPECT are
+// failures, BROKEN, lost cases and bad lines are errors, SKIP is skipped: a reader of JUnit never sees
+// SUSPECT as green.
 #include <libxml/xmlwriter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 static const char *xml_text(qp_arena *a, const char *s) {
     if (s == NULL) return "";
     bool utf8 = xmlCheckUTF8(X(s)) != 0, clean = utf8;
-    for (const char *p = s; *p != '\0'; p++) clean = clean && ((unsigned char)*p >= 32 || *p == '\n' || *p == '\t');
+    for (const char *p = s; *p != '\0'; p++)
+        clean = clean && ((unsigned char)*p >= 32 || *p == '\n' || *p == '\t');
     if (clean) return s;
     const char *copy = NULL;
     if (qp_arena_strdup(a, s, &copy, NULL) != QP_OK) return "";
@@ -41,11 +43,13 @@ static void details(xmlTextWriterPtr w, qp_arena *a, const qp_case_result *c) {
     for (int i = 0; i < c->n_findings; i++) {
         const qp_finding *f = &c->findings[i];
         if (f->verdict == QP_PASS) continue;
-        xmlTextWriterWriteFormatString(w, "%s: %s (%s), %lld of %lld differ\n", xml_text(a, f->check), qp_verdict_name(f->verdict),
-                                       qp_reason_name(f->reason), (long long)f->n_diff, (long long)f->n_judged);
+        xmlTextWriterWriteFormatString(w, "%s: %s (%s), %lld of %lld differ\n", xml_text(a, f->check),
+                                       qp_verdict_name(f->verdict), qp_reason_name(f->reason),
+                                       (long long)f->n_diff, (long long)f->n_judged);
         if (f->where[0] != '\0') xmlTextWriterWriteFormatString(w, "  where %s\n", xml_text(a, f->where));
         if (f->want[0] != '\0' || f->got[0] != '\0')
-            xmlTextWriterWriteFormatString(w, "  want %s got %s\n", xml_text(a, f->want), xml_text(a, f->got));
+            xmlTextWriterWriteFormatString(w, "  want %s got %s\n", xml_text(a, f->want),
+                                           xml_text(a, f->got));
         if (f->text[0] != '\0') xmlTextWriterWriteFormatString(w, "  %s\n", xml_text(a, f->text));
     }
     xmlTextWriterWriteFormatString(w, "again: quantproof repro '%s'\n", xml_text(a, c->line));
@@ -69,7 +73,8 @@ static void write_case(xmlTextWriterPtr w, qp_arena *a, const qp_case_result *c,
         }
         xmlTextWriterEndElement(w);
     }
-    if (c->notes != NULL && c->notes[0] != '\0') xmlTextWriterWriteElement(w, X("system-out"), X(xml_text(a, c->notes)));
+    if (c->notes != NULL && c->notes[0] != '\0')
+        xmlTextWriterWriteElement(w, X("system-out"), X(xml_text(a, c->notes)));
     xmlTextWriterEndElement(w);
 }
 
@@ -121,7 +126,9 @@ qp_status qp_write_junit(const qp_log *log, const char *path, qp_err *err) {
     if (w == NULL || a == NULL) QP_FAIL_GOTO(status, out, QP_NOMEM, "%s: out of memory", path);
     write_document(w, a, log);
     xmlTextWriterFlush(w);
-    QP_TRY_GOTO(status, qp_file_write_atomic(path, xmlBufferContent(buffer), (size_t)xmlBufferLength(buffer), err), out);
+    QP_TRY_GOTO(status,
+                qp_file_write_atomic(path, xmlBufferContent(buffer), (size_t)xmlBufferLength(buffer), err),
+                out);
 out:
     if (w != NULL) xmlFreeTextWriter(w);
     if (buffer != NULL) xmlBufferFree(buffer);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a record back. What cannot be lost is not lost: a case that began and never ended is a case (lost), a torn last line
-// is dropped and named; a bad line in the middle is a corrupt record.
+// Reads a record back. What cannot be lost is not lost: a case that began and never ended is a case (lost), a
+// torn last line is dropped and named; a bad line in the middle is a corrupt record.
 #include "report/log.h"
 
 #include <inttypes.h>
@@ -136,7 +136,9 @@ static qp_status read_end(reading *rd, const json_t *o, qp_err *err) {
     qp_log *log = rd->log;
     const char *id = json_string_value(json_object_get(o, "id"));
     int i = log->n_cases - 1;
-    while (i >= 0 && !(log->lost[i] && id != NULL && log->cases[i].id != NULL && strcmp(log->cases[i].id, id) == 0)) i--;
+    while (i >= 0 &&
+           !(log->lost[i] && id != NULL && log->cases[i].id != NULL && strcmp(log->cases[i].id, id) == 0))
+        i--;
     if (i < 0) QP_FAIL(QP_CORRUPT, "event 'end' of case %s, which never began", id != NULL ? id : "(no id)");
     qp_case_result *c = &log->cases[i];
     c->origin = keep(rd, o, "origin");
@@ -154,6 +156,10 @@ static qp_status read_end(reading *rd, const json_t *o, qp_err *err) {
     c->named_device_skip = json_is_true(json_object_get(o, "named_device_skip"));
     c->crashed = json_is_true(json_object_get(o, "crashed"));
     c->format = format_of(json_string_value(json_object_get(o, "format")));
+    const char *in = json_string_value(json_object_get(o, "in"));
+    c->is_kernel = in != NULL;
+    for (int t = 0; in != NULL && t < QP_DTYPE_COUNT; t++)
+        if (strcmp(in, qp_dtype_name((qp_dtype)t)) == 0) c->dtype = (qp_dtype)t;
     read_coverage(json_object_get(o, "coverage"), &c->coverage);
     QP_TRY(read_lists(rd, o, c, err));
     log->lost[i] = false;
@@ -178,8 +184,10 @@ static qp_status add_fact(reading *rd, const char *name, const json_t *value, qp
     const char *s = json_string_value(value);
     const char *(*fact)[2] = &rd->log->facts[rd->log->n_facts];
     QP_TRY(qp_arena_strdup(rd->arena, name, &(*fact)[0], err));
-    if (json_is_integer(value)) QP_TRY(qp_arena_printf(rd->arena, &(*fact)[1], err, "%" PRId64, (int64_t)json_integer_value(value)));
-    else QP_TRY(qp_arena_strdup(rd->arena, s != NULL ? s : "", &(*fact)[1], err));
+    if (json_is_integer(value))
+        QP_TRY(qp_arena_printf(rd->arena, &(*fact)[1], err, "%" PRId64, (int64_t)json_integer_value(value)));
+    else
+        QP_TRY(qp_arena_strdup(rd->arena, s != NULL ? s : "", &(*fact)[1], err));
     rd->log->n_facts++;
     return QP_OK;
 }
@@ -187,7 +195,8 @@ static qp_status add_fact(reading *rd, const char *name, const json_t *value, qp
 static qp_status read_run(reading *rd, json_t *o, qp_err *err) {
     const char *format = json_string_value(json_object_get(o, "format"));
     if (format == NULL || strcmp(format, QP_RECORD_FORMAT) != 0)
-        QP_FAIL(QP_CORRUPT, "record format: wanted %s, got %s", QP_RECORD_FORMAT, format != NULL ? format : "none");
+        QP_FAIL(QP_CORRUPT, "record format: wanted %s, got %s", QP_RECORD_FORMAT,
+                format != NULL ? format : "none");
     json_t *settings = json_object_get(o, "settings");
     QP_TRY(QP_NEW(rd->arena, rd->log->facts, json_object_size(o) + json_object_size(settings)));
     rd->log->n_facts = 0;
@@ -234,7 +243,8 @@ qp_status qp_log_read(const char *out_dir, qp_arena *a, qp_log *out, qp_err *err
         }
         json_error_t why;
         json_t *o = json_loadb(at, (size_t)(newline - at), 0, &why);
-        if (o == NULL) QP_FAIL(QP_CORRUPT, "%s:%d: wanted a JSON object, got: %s", out->path, line_number, why.text);
+        if (o == NULL)
+            QP_FAIL(QP_CORRUPT, "%s:%d: wanted a JSON object, got: %s", out->path, line_number, why.text);
         qp_status s = read_event(&rd, o, err);
         json_decref(o);
         if (s != QP_OK) {
@@ -280,8 +290,9 @@ bool qp_line_layout(const char *line, char *buf, size_t n) {
         }
         at += word;
     }
-    size_t used = (size_t)snprintf(buf, n, "tp%.*s ep%.*s", degree[3] != NULL ? width[3] : 1, degree[3] != NULL ? degree[3] : "1",
-                                   degree[4] != NULL ? width[4] : 1, degree[4] != NULL ? degree[4] : "1");
+    size_t used = (size_t)snprintf(buf, n, "tp%.*s ep%.*s", degree[3] != NULL ? width[3] : 1,
+                                   degree[3] != NULL ? degree[3] : "1", degree[4] != NULL ? width[4] : 1,
+                                   degree[4] != NULL ? degree[4] : "1");
     for (int k = 0; k < QP_COUNT(keys); k++)
         if (k != 3 && k != 4 && degree[k] != NULL && used < n)
             used += (size_t)snprintf(buf + used, n - used, " %s%.*s", keys[k], width[k], degree[k]);

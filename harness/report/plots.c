@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three plots by gnuplot: signed code distance, layout x stage, time per case. This file writes the numbers and a short script that
-// sets a few names and loads the template (reports/templates/*.gp), where all of the drawing is. Data and script stay beside the SVG.
+// Three plots by gnuplot: signed code distance, layout x stage, time per case. This file writes the numbers
+// and a short script that sets a few names and loads the template (reports/templates/*.gp), where all of the
+// drawing is. Data and script stay beside the SVG.
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -29,7 +30,8 @@ static qp_status assign(qp_text *script, const char *name, const char *path, qp_
     return qp_text_add(script, err, "\n");
 }
 
-// ---- data ----------------------------------------------------------------------------------------------------------------
+// ---- data
+// ----------------------------------------------------------------------------------------------------------------
 
 static qp_status histogram_data(const qp_log *log, qp_text *data, qp_text *script, qp_err *err) {
     const char *names[MAX_CURVES];
@@ -91,7 +93,8 @@ static qp_status matrix_data(const qp_log *log, qp_arena *a, qp_text *data, qp_t
         const qp_case_result *c = &log->cases[i];
         if (c->n_stages == 0 || !qp_line_layout(c->line, layout, sizeof layout)) continue;
         QP_TRY(find_or_add(&layouts, layout, a, &row, err));
-        for (int s = 0; s < c->n_stages; s++) QP_TRY(find_or_add(&stages, c->stages[s].stage, a, &column, err));
+        for (int s = 0; s < c->n_stages; s++)
+            QP_TRY(find_or_add(&stages, c->stages[s].stage, a, &column, err));
     }
     int *cells;
     QP_TRY(QP_NEW(a, cells, layouts.n * stages.n + 1));
@@ -133,10 +136,13 @@ static qp_status times_data(const qp_log *log, qp_arena *a, qp_text *data, qp_te
     return qp_text_add(script, err, "bars = %d\n", n);
 }
 
-// ---- gnuplot -------------------------------------------------------------------------------------------------------------
+// ---- gnuplot
+// -------------------------------------------------------------------------------------------------------------
 
-// No shell in between; what gnuplot says goes to plots/gnuplot.log. *note set when there is no gnuplot or it failed.
-static qp_status run_gnuplot(const char *script, const char *log_path, qp_arena *a, const char **note, qp_err *err) {
+// No shell in between; what gnuplot says goes to plots/gnuplot.log. *note set when there is no gnuplot or it
+// failed.
+static qp_status run_gnuplot(const char *script, const char *log_path, qp_arena *a, const char **note,
+                             qp_err *err) {
     char *script_copy;
     QP_TRY(qp_arena_get(a, strlen(script) + 1, &script_copy, err));
     memcpy(script_copy, script, strlen(script));
@@ -150,26 +156,35 @@ static qp_status run_gnuplot(const char *script, const char *log_path, qp_arena 
     int rc = posix_spawnp(&pid, program, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (rc == ENOENT) {
-        *note = "no plots: gnuplot is not installed (the numbers are in plots/*.dat; 'quantproof report DIR' draws them later)";
+        *note = "no plots: gnuplot is not installed (the numbers are in plots/*.dat; 'quantproof report DIR' "
+                "draws them later)";
         return QP_OK;
     }
-    if (rc != 0) return qp_arena_printf(a, note, err, "no plots: gnuplot could not be started: %s", strerror(rc));
+    if (rc != 0)
+        return qp_arena_printf(a, note, err, "no plots: gnuplot could not be started: %s", strerror(rc));
     int wait_status = 0;
-    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
+    }
     if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return QP_OK;
     if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 127)
-        *note = "no plots: gnuplot is not installed (the numbers are in plots/*.dat; 'quantproof report DIR' draws them later)";
-    else return qp_arena_printf(a, note, err, "no plot from %s: gnuplot failed (status %d), see plots/gnuplot.log", script, wait_status);
+        *note = "no plots: gnuplot is not installed (the numbers are in plots/*.dat; 'quantproof report DIR' "
+                "draws them later)";
+    else
+        return qp_arena_printf(a, note, err,
+                               "no plot from %s: gnuplot failed (status %d), see plots/gnuplot.log", script,
+                               wait_status);
     return QP_OK;
 }
 
 typedef qp_status (*plot_fn)(const qp_log *log, qp_arena *a, qp_text *data, qp_text *script, qp_err *err);
 
-static qp_status histogram_plot(const qp_log *log, qp_arena *a QP_UNUSED, qp_text *data, qp_text *script, qp_err *err) {
+static qp_status histogram_plot(const qp_log *log, qp_arena *a QP_UNUSED, qp_text *data, qp_text *script,
+                                qp_err *err) {
     return histogram_data(log, data, script, err);
 }
 
-qp_status qp_write_plots(const qp_log *log, const char *dir, const char *templates, qp_arena *a, const char **note, qp_err *err) {
+qp_status qp_write_plots(const qp_log *log, const char *dir, const char *templates, qp_arena *a,
+                         const char **note, qp_err *err) {
     static const struct {
         const char *name;
         plot_fn fill;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the record: one JSON object a line, each written with one write(2), so that a killed run leaves whole lines and at most
-// one torn last line. Events: run, begin, end, bad-line, finish. Reading it again is log.c.
+// Writes the record: one JSON object a line, each written with one write(2), so that a killed run leaves
+// whole lines and at most one torn last line. Events: run, begin, end, bad-line, finish. Reading it again is
+// log.c.
 #include "report/report.h"
 
 #include <errno.h>
@@ -24,14 +25,17 @@ struct qp_record {
 static qp_status write_line(qp_record *r, json_t *line, qp_err *err) {
     char *text = line != NULL ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(line);
-    if (text == NULL) QP_FAIL(QP_NOMEM, "%s: a record line could not be made (out of memory, or text that is not UTF-8)", r->path);
+    if (text == NULL)
+        QP_FAIL(QP_NOMEM, "%s: a record line could not be made (out of memory, or text that is not UTF-8)",
+                r->path);
     size_t n = strlen(text), done = 0;
     text[n++] = '\n'; // takes the place of the terminator
     qp_status status = QP_OK;
     while (done < n && status == QP_OK) {
         ssize_t w = write(r->fd, text + done, n - done);
         if (w > 0) done += (size_t)w;
-        if (w < 0 && errno != EINTR) status = qp_err_set(err, QP_IO, __FILE__, __LINE__, "%s: write: %s", r->path, strerror(errno));
+        if (w < 0 && errno != EINTR)
+            status = qp_err_set(err, QP_IO, __FILE__, __LINE__, "%s: write: %s", r->path, strerror(errno));
     }
     free(text);
     return status;
@@ -53,7 +57,8 @@ static json_t *text_json(const char *s) {
 
 static json_t *settings_json(const qp_provenance *p) {
     json_t *o = json_object();
-    for (int i = 0; i < p->n_settings; i++) json_object_set_new(o, p->settings[i][0], text_json(p->settings[i][1]));
+    for (int i = 0; i < p->n_settings; i++)
+        json_object_set_new(o, p->settings[i][0], text_json(p->settings[i][1]));
     return o;
 }
 
@@ -124,11 +129,13 @@ static json_t *case_json(const qp_case_result *c) {
     if (c->crashed) json_object_set_new(o, "crashed", json_true());
     const qp_format_row *fmt = qp_format_get(c->format);
     if (fmt != NULL) json_object_set_new(o, "format", json_string(fmt->name));
+    if (c->is_kernel) json_object_set_new(o, "in", json_string(qp_dtype_name(c->dtype)));
     json_object_set_new(o, "coverage", coverage_json(&c->coverage));
     json_t *stages = json_array();
     for (int i = 0; i < c->n_stages; i++)
         json_array_append_new(stages, json_pack("{s:s, s:I, s:I}", "stage", c->stages[i].stage, "judged",
-                                                (json_int_t)c->stages[i].n_judged, "diff", (json_int_t)c->stages[i].n_diff));
+                                                (json_int_t)c->stages[i].n_judged, "diff",
+                                                (json_int_t)c->stages[i].n_diff));
     json_object_set_new(o, "stages", stages);
     json_t *findings = json_array();
     for (int i = 0; i < c->n_findings; i++) json_array_append_new(findings, finding_json(&c->findings[i]));
@@ -182,7 +189,8 @@ qp_status qp_record_end(qp_record *r, const qp_case_result *c, qp_err *err) {
     return write_line(r, case_json(c), err);
 }
 
-qp_status qp_record_bad_line(qp_record *r, const char *origin, const char *line, const char *message, qp_err *err) {
+qp_status qp_record_bad_line(qp_record *r, const char *origin, const char *line, const char *message,
+                             qp_err *err) {
     json_t *o = json_object();
     json_object_set_new(o, "event", json_string("bad-line"));
     json_object_set_new(o, "origin", text_json(origin));
@@ -191,8 +199,10 @@ qp_status qp_record_bad_line(qp_record *r, const char *origin, const char *line,
     return write_line(r, o, err);
 }
 
-qp_status qp_record_finish(qp_record *r, const qp_run_totals *t, int exit_code, const char *exit_name, qp_err *err) {
-    json_t *o = json_pack("{s:s, s:i, s:s}", "event", "finish", "exit_code", exit_code, "exit_name", exit_name);
+qp_status qp_record_finish(qp_record *r, const qp_run_totals *t, int exit_code, const char *exit_name,
+                           qp_err *err) {
+    json_t *o =
+        json_pack("{s:s, s:i, s:s}", "event", "finish", "exit_code", exit_code, "exit_name", exit_name);
     json_object_set_new(o, "selected", json_integer(t->n_selected));
     json_object_set_new(o, "pass", json_integer(t->n_pass));
     json_object_set_new(o, "skip", json_integer(t->n_skip));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a record to all that is made of it. Text, JUnit and CSV come first: what can fail for want of a template or of gnuplot is last.
+// From a record to all that is made of it. Text, JUnit and CSV come first: what can fail for want of a
+// template or of gnuplot is last.
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,11 +35,11 @@ static qp_status write_all(const char *out_dir, const char *junit_path, qp_arena
     QP_TRY(qp_arena_printf(a, &csv, err, "%s/results.csv", out_dir));
     QP_TRY(qp_write_text(&log, text, err));
     QP_TRY(qp_write_junit(&log, junit, err));
-    if (junit_path != NULL) QP_TRY(qp_write_junit(&log, junit_path, err));
     QP_TRY(qp_write_csv(&log, csv, err));
     QP_TRY(qp_templates_dir(a, &templates, err));
     QP_TRY(qp_write_plots(&log, out_dir, templates, a, &note, err));
-    return qp_write_html(&log, out_dir, templates, note, err);
+    QP_TRY(qp_write_html(&log, out_dir, templates, note, err));
+    return junit_path != NULL ? qp_write_junit(&log, junit_path, err) : QP_OK;
 }
 
 qp_status qp_report_write(const char *out_dir, const char *junit_path, qp_err *err) {

@@ -3,7 +3,7 @@
 height = 140 + 22 * (rows > 0 ? rows : 4)
 set terminal svg size 900,height dynamic font 'sans-serif,12'
 set output svg
-set title 'Layouts and stages: every state against the unsharded truth'
+set title 'Layouts and stages: every state against the unsharded truth (green equal, red different, grey nothing there to compare)'
 unset key
 unset colorbox
 set palette defined (0 '#dddddd', 1 '#4c9f50', 2 '#c62828') maxcolors 3

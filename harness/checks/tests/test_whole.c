@@ -2,8 +2,7 @@
 // Checks over a whole case: groups, collectives, coverage, refusals, injected errors.
 #include "checks/tests/evidence.h"
 
-// ---- groups
-// --------------------------------------------------------------------------------------------------------------
+// ---- groups --------------------
 
 static const char *const qkv[] = {"l.attn.q_proj", "l.attn.k_proj", "l.attn.v_proj"};
 static const char *const gate_up[] = {"l.mlp.gate_proj", "l.mlp.up_proj"};
@@ -135,8 +134,7 @@ START_TEST(groups_of_formats_without_a_global_are_judged_by_members_only) {
 }
 END_TEST
 
-// ---- collectives
-// ---------------------------------------------------------------------------------------------------------
+// ---- collectives --------------------
 
 static const qp_trace_ev tp0[] = {
     {.group = "tp", .op = "all_reduce_max", .count = 1, .dtype = "bfloat16", .group_id = 7},
@@ -193,8 +191,7 @@ START_TEST(the_fault_of_the_last_of_many_ranks_is_seen) {
 }
 END_TEST
 
-// ---- coverage, refusal, errors
-// -----------------------------------------------------------------------------------------------
+// ---- coverage, refusal, errors --------------------
 
 static qp_finding judge_coverage(qp_format f, const qp_coverage *c, bool edge) {
     qp_case_ev ev = {.coverage = c, .coverage_format = &f, .n_coverage = 1, .has_edge_key = edge};

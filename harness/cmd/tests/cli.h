@@ -143,8 +143,7 @@ static inline void cli_says(const cli_run *r, const char *text) {
     ck_assert_msg(said, "wanted '%s' in:\n%s%s", text, r->out, r->err);
 }
 
-// ---- the record
-// ----------------------------------------------------------------------------------------------------------------
+// ---- the record -----------------------------------------------------------------------------------------
 
 // DIR/record.jsonl as an array, every line of it valid JSON. torn: the last line may lack its end; it is then
 // left out.

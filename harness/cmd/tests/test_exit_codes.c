@@ -40,8 +40,7 @@ static bool has_gpu(const char *test) {
     return true;
 }
 
-// ---- one row at a time
-// -----------------------------------------------------------------------------------------------------------
+// ---- one row at a time ----------------------------------------------------------------------------------
 
 START_TEST(all_judged_and_passed_is_0) {
     const char *dir = fresh("green");
@@ -219,8 +218,7 @@ START_TEST(a_broken_harness_is_99) {
 }
 END_TEST
 
-// ---- two rows at once: the first wins
-// ----------------------------------------------------------------------------------------------
+// ---- two rows at once: the first wins -------------------------------------------------------------------
 
 static void nap(void) {
     struct timespec t = {0, 20 * 1000 * 1000};

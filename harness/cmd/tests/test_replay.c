@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// replay: all recorded files are equal, known bugs differ exactly where they are listed, and whatever is changed in a record is found.
+// replay: all recorded files are equal, known bugs differ exactly where they are listed, and whatever is
+// changed in a record is found.
 #include <check.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@ static void set_up(void) {
     snprintf(folder, sizeof folder, "%s/tmp/replay-%d", build ? build : "build", (int)getpid());
     ck_assert(qp_dir_make(folder, NULL) == QP_OK);
 }
-static void tear_down(void) { qp_dir_remove(folder, NULL); }
+static void tear_down(void) {
+    qp_dir_remove(folder, NULL);
+}
 
 typedef struct outcome {
     qp_status status;
@@ -51,9 +54,12 @@ static outcome replay(int n, const char *const *files) {
     return o;
 }
 
-static outcome replay_file(const char *file) { return replay(1, &file); }
+static outcome replay_file(const char *file) {
+    return replay(1, &file);
+}
 
-// ---- the files as they are -----------------------------------------------------------------------------------------------------
+// ---- the files as they are
+// -----------------------------------------------------------------------------------------------------
 
 static const struct {
     const char *file;
@@ -72,13 +78,15 @@ START_TEST(every_record_of_release_0_47_0_is_reproduced) {
              good[_i].records - good[_i].skipped);
     ck_assert_msg(strstr(o.text, totals), "%s", o.text);
     ck_assert_msg(strstr(o.text, " 0 unexplained differences in 0 records"), "%s", o.text);
-    if (good[_i].skipped) ck_assert(strstr(o.text, "recipe int4-block16 (1)") && strstr(o.text, "recipe fp8-block2d-16 (1)"));
+    if (good[_i].skipped)
+        ck_assert(strstr(o.text, "recipe int4-block16 (1)") && strstr(o.text, "recipe fp8-block2d-16 (1)"));
     free(o.text);
 }
 END_TEST
 
 START_TEST(known_bugs_differ_exactly_where_they_are_listed) {
-    static const char *const files[] = {"cases/pipeline/known-bug-0.44.0.json", "cases/pipeline/known-bug-0.45.0.json"};
+    static const char *const files[] = {"cases/pipeline/known-bug-0.44.0.json",
+                                        "cases/pipeline/known-bug-0.45.0.json"};
     const outcome o = replay(2, files);
     int n = 0;
     ck_assert_msg(o.exit_code == 0, "%s", o.text);
@@ -89,7 +97,8 @@ START_TEST(known_bugs_differ_exactly_where_they_are_listed) {
 }
 END_TEST
 
-// ---- changed records -----------------------------------------------------------------------------------------------------------
+// ---- changed records
+// -----------------------------------------------------------------------------------------------------------
 
 static json_t *load(const char *file) {
     json_t *doc = json_load_file(file, 0, NULL);
@@ -115,7 +124,9 @@ static json_t *record(json_t *doc, const char *name) {
     return NULL;
 }
 
-static json_t *rank_of(json_t *r, size_t rank) { return json_array_get(json_object_get(r, "ranks"), rank); }
+static json_t *rank_of(json_t *r, size_t rank) {
+    return json_array_get(json_object_get(r, "ranks"), rank);
+}
 static json_t *quantizer(json_t *r, size_t rank, size_t i) {
     return json_array_get(json_object_get(rank_of(r, rank), "quantizers"), i);
 }
@@ -130,20 +141,43 @@ static void flip(json_t *object, const char *field) {
 }
 
 typedef void (*change_fn)(json_t *r);
-static void amax_changed(json_t *r) { flip(quantizer(r, 1, 4), "amax"); }
-static void global_changed(json_t *r) { flip(quantizer(r, 2, 0), "global_amax"); }
-static void hash_changed(json_t *r) { flip(quantizer(r, 0, 0), "weight_hash"); }
-static void dtype_changed(json_t *r) { json_object_set_new(quantizer(r, 3, 1), "amax_dtype", json_string("bfloat16")); }
-static void shape_changed(json_t *r) { json_array_set_new(json_object_get(quantizer(r, 0, 2), "amax_shape"), 0, json_integer(31)); }
-static void class_changed(json_t *r) { json_object_set_new(quantizer(r, 0, 2), "class", json_string("TensorQuantizer")); }
-static void group_changed(json_t *r) { json_array_remove(json_object_get(rank_of(r, 1), "groups"), 0); }
-static void collective_changed(json_t *r) {
-    json_array_set_new(json_object_get(rank_of(r, 2), "collectives"), 2, json_string("all_gather_object:tp:True"));
+static void amax_changed(json_t *r) {
+    flip(quantizer(r, 1, 4), "amax");
 }
-static void quantizer_dropped(json_t *r) { json_array_remove(json_object_get(rank_of(r, 0), "quantizers"), 3); }
-static void seed_changed(json_t *r) { json_object_set_new(json_object_get(r, "model"), "seed", json_integer(52)); }
-static void invariant_changed(json_t *r) { flip(json_object_get(r, "invariant_global_amax"), "layer.self_attn.o_proj"); }
-static void patterns_changed(json_t *r) { json_object_set_new(r, "shared_patterns", json_array()); }
+static void global_changed(json_t *r) {
+    flip(quantizer(r, 2, 0), "global_amax");
+}
+static void hash_changed(json_t *r) {
+    flip(quantizer(r, 0, 0), "weight_hash");
+}
+static void dtype_changed(json_t *r) {
+    json_object_set_new(quantizer(r, 3, 1), "amax_dtype", json_string("bfloat16"));
+}
+static void shape_changed(json_t *r) {
+    json_array_set_new(json_object_get(quantizer(r, 0, 2), "amax_shape"), 0, json_integer(31));
+}
+static void class_changed(json_t *r) {
+    json_object_set_new(quantizer(r, 0, 2), "class", json_string("TensorQuantizer"));
+}
+static void group_changed(json_t *r) {
+    json_array_remove(json_object_get(rank_of(r, 1), "groups"), 0);
+}
+static void collective_changed(json_t *r) {
+    json_array_set_new(json_object_get(rank_of(r, 2), "collectives"), 2,
+                       json_string("all_gather_object:tp:True"));
+}
+static void quantizer_dropped(json_t *r) {
+    json_array_remove(json_object_get(rank_of(r, 0), "quantizers"), 3);
+}
+static void seed_changed(json_t *r) {
+    json_object_set_new(json_object_get(r, "model"), "seed", json_integer(52));
+}
+static void invariant_changed(json_t *r) {
+    flip(json_object_get(r, "invariant_global_amax"), "layer.self_attn.o_proj");
+}
+static void patterns_changed(json_t *r) {
+    json_object_set_new(r, "shared_patterns", json_array());
+}
 
 static const struct {
     change_fn change;
@@ -182,24 +216,42 @@ START_TEST(a_known_bug_with_one_place_too_many_or_too_few_is_a_difference) {
     if (_i == 0)
         json_array_remove(fields, 2);
     else
-        json_array_append_new(fields, json_pack("{s:i,s:s,s:s,s:s}", "rank", 1, "fqn", "layer.self_attn.q_proj", "quantizer",
-                                                "weight_quantizer", "field", "amax"));
+        json_array_append_new(fields,
+                              json_pack("{s:i,s:s,s:s,s:s}", "rank", 1, "fqn", "layer.self_attn.q_proj",
+                                        "quantizer", "weight_quantizer", "field", "amax"));
     const outcome o = replay_json(doc);
     ck_assert_msg(o.exit_code == 1, "%s", o.text);
-    ck_assert_msg(strstr(o.text, "NOT these") && strstr(o.text, _i ? "layer.self_attn.q_proj" : "layer.experts.0.w1"), "%s", o.text);
+    ck_assert_msg(strstr(o.text, "NOT these") &&
+                      strstr(o.text, _i ? "layer.self_attn.q_proj" : "layer.experts.0.w1"),
+                  "%s", o.text);
     free(o.text);
 }
 END_TEST
 
-// ---- bad input -----------------------------------------------------------------------------------------------------------------
+// ---- bad input
+// -----------------------------------------------------------------------------------------------------------------
 
-static void model_gone(json_t *r) { json_object_del(r, "model"); }
-static void hidden_text(json_t *r) { json_object_set_new(json_object_get(r, "model"), "hidden", json_string("64")); }
-static void kind_unknown(json_t *r) { json_object_set_new(json_object_get(r, "model"), "kind", json_string("gpt2")); }
-static void recipe_unknown(json_t *r) { json_object_set_new(r, "recipe", json_string("nvfp5")); }
-static void layout_zero(json_t *r) { json_object_set_new(json_object_get(r, "layout"), "tp", json_integer(0)); }
-static void pattern_bad(json_t *r) { json_object_set_new(r, "shared_patterns", json_pack("[s]", "(q_proj")); }
-static void groups_text(json_t *r) { json_object_set_new(rank_of(r, 0), "groups", json_string("none")); }
+static void model_gone(json_t *r) {
+    json_object_del(r, "model");
+}
+static void hidden_text(json_t *r) {
+    json_object_set_new(json_object_get(r, "model"), "hidden", json_string("64"));
+}
+static void kind_unknown(json_t *r) {
+    json_object_set_new(json_object_get(r, "model"), "kind", json_string("gpt2"));
+}
+static void recipe_unknown(json_t *r) {
+    json_object_set_new(r, "recipe", json_string("nvfp5"));
+}
+static void layout_zero(json_t *r) {
+    json_object_set_new(json_object_get(r, "layout"), "tp", json_integer(0));
+}
+static void pattern_bad(json_t *r) {
+    json_object_set_new(r, "shared_patterns", json_pack("[s]", "(q_proj"));
+}
+static void groups_text(json_t *r) {
+    json_object_set_new(rank_of(r, 0), "groups", json_string("none"));
+}
 
 static const struct {
     change_fn change;

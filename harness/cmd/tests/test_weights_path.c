@@ -16,8 +16,7 @@ static void teardown(void) {
 
 static const char layers[] = "moe:1,attn:1";
 
-// ---- weights=PATH
-// --------------------------------------------------------------------------------------------------------------
+// ---- weights=PATH ---------------------------------------------------------------------------------------
 
 static const char *run_with(const char *weights, const char *rest, const char *name) {
     const char *dir = cli_path(&r, name);
@@ -95,8 +94,7 @@ START_TEST(the_bytes_of_the_file_are_what_a_rank_holds) {
 }
 END_TEST
 
-// ---- repro --dump
-// --------------------------------------------------------------------------------------------------------------
+// ---- repro --dump ---------------------------------------------------------------------------------------
 
 typedef struct dumped {
     const char *dir;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// comm/threads: groups by the coordinate rule, exact MAX, and every way in which ranks can miss each other ends with a name.
+// comm/threads: groups by the coordinate rule, exact MAX, and every way in which ranks can miss each other
+// ends with a name.
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,13 +20,16 @@ static void set_up(void) {
     arena = qp_arena_new();
     memset(&failure, 0, sizeof failure);
 }
-static void tear_down(void) { qp_arena_free(arena); }
+static void tear_down(void) {
+    qp_arena_free(arena);
+}
 
 static qp_status run(qp_layout l, double timeout_s, qp_rank_fn fn, void *user, qp_world_result *out) {
     return qp_threads_run(&l, timeout_s, fn, user, arena, out, &failure);
 }
 
-// ---- 64 ranks ----------------------------------------------------------------------------------------------------
+// ---- 64 ranks
+// ----------------------------------------------------------------------------------------------------
 
 static qp_status all_groups_reduce(qp_comm *c, void *user, qp_err *err) {
     uint32_t *seen = user; // [rank][kind]
@@ -34,14 +38,16 @@ static qp_status all_groups_reduce(qp_comm *c, void *user, qp_err *err) {
             uint32_t images[3] = {(uint32_t)qp_comm_rank(c), 7, (uint32_t)(1000 - qp_comm_rank(c))};
             QP_TRY(qp_comm_allreduce_max(c, (qp_group_kind)g, images, 3, "float32", "rank number", err));
             seen[qp_comm_rank(c) * QP_GROUP_KINDS + g] = images[0];
-            if (images[1] != 7) return qp_err_set(err, QP_BROKEN, __FILE__, __LINE__, "a constant changed to %u", images[1]);
+            if (images[1] != 7)
+                return qp_err_set(err, QP_BROKEN, __FILE__, __LINE__, "a constant changed to %u", images[1]);
         }
     return QP_OK;
 }
 
 START_TEST(sixty_four_ranks_reduce_in_every_group_and_agree_with_the_coordinates) {
     const qp_layout l = {.tp = 4, .cp = 2, .pp = 2, .dp = 4, .ep = 4, .etp = 2};
-    const qp_group_kind kinds[7] = {QP_GROUP_TP, QP_GROUP_DP, QP_GROUP_ETP, QP_GROUP_EP, QP_GROUP_EDP, QP_GROUP_PP, QP_GROUP_CP};
+    const qp_group_kind kinds[7] = {QP_GROUP_TP,  QP_GROUP_DP, QP_GROUP_ETP, QP_GROUP_EP,
+                                    QP_GROUP_EDP, QP_GROUP_PP, QP_GROUP_CP};
     uint32_t *seen = calloc(64 * QP_GROUP_KINDS, sizeof *seen);
     qp_world_result res;
     ck_assert_int_eq(run(l, 60, all_groups_reduce, seen, &res), QP_OK);
@@ -141,20 +147,23 @@ START_TEST(a_group_of_one_issues_nothing) {
 }
 END_TEST
 
-// ---- ranks that miss each other -------------------------------------------------------------------------------------
+// ---- ranks that miss each other
+// -------------------------------------------------------------------------------------
 
 static qp_status other_count_on_rank_2(qp_comm *c, void *user, qp_err *err) {
     uint32_t images[8] = {0};
     (void)user;
-    QP_TRY(qp_comm_allreduce_max(c, QP_GROUP_TP, images, qp_comm_rank(c) == 2 ? 8 : 4, "bfloat16", "amax layers.0.q_proj", err));
+    QP_TRY(qp_comm_allreduce_max(c, QP_GROUP_TP, images, qp_comm_rank(c) == 2 ? 8 : 4, "bfloat16",
+                                 "amax layers.0.q_proj", err));
     return QP_OK;
 }
 
 START_TEST(a_mismatch_names_both_ranks_and_both_collectives) {
     qp_world_result res;
-    ck_assert_int_eq(run((qp_layout){4, 1, 1, 1, 1, 4}, 20, other_count_on_rank_2, NULL, &res), QP_COLLECTIVE);
-    ck_assert_msg(strstr(failure.msg, "rank 2") && strstr(failure.msg, "8 x bfloat16") && strstr(failure.msg, "4 x bfloat16") &&
-                      strstr(failure.msg, "amax layers.0.q_proj"),
+    ck_assert_int_eq(run((qp_layout){4, 1, 1, 1, 1, 4}, 20, other_count_on_rank_2, NULL, &res),
+                     QP_COLLECTIVE);
+    ck_assert_msg(strstr(failure.msg, "rank 2") && strstr(failure.msg, "8 x bfloat16") &&
+                      strstr(failure.msg, "4 x bfloat16") && strstr(failure.msg, "amax layers.0.q_proj"),
                   "%s", failure.msg);
     for (int r = 0; r < 4; r++) ck_assert(res.status[r] == QP_COLLECTIVE || res.status[r] == QP_PEER);
     for (int r = 0; r < 4; r++) ck_assert_int_le(res.traces[r].n, 1);
@@ -164,12 +173,14 @@ END_TEST
 static qp_status other_dtype_on_rank_0(qp_comm *c, void *user, qp_err *err) {
     uint32_t image = 1;
     (void)user;
-    return qp_comm_allreduce_max(c, QP_GROUP_DP, &image, 1, qp_comm_rank(c) == 0 ? "bfloat16" : "float32", "global", err);
+    return qp_comm_allreduce_max(c, QP_GROUP_DP, &image, 1, qp_comm_rank(c) == 0 ? "bfloat16" : "float32",
+                                 "global", err);
 }
 
 START_TEST(a_mismatch_of_the_state_dtype_is_found) {
     qp_world_result res;
-    ck_assert_int_eq(run((qp_layout){1, 1, 1, 2, 1, 1}, 20, other_dtype_on_rank_0, NULL, &res), QP_COLLECTIVE);
+    ck_assert_int_eq(run((qp_layout){1, 1, 1, 2, 1, 1}, 20, other_dtype_on_rank_0, NULL, &res),
+                     QP_COLLECTIVE);
     ck_assert_msg(strstr(failure.msg, "bfloat16") && strstr(failure.msg, "float32"), "%s", failure.msg);
 }
 END_TEST
@@ -184,7 +195,8 @@ static qp_status rank_3_returns(qp_comm *c, void *user, qp_err *err) {
 START_TEST(a_rank_that_returns_while_peers_wait_is_named) {
     qp_world_result res;
     ck_assert_int_eq(run((qp_layout){4, 1, 1, 1, 1, 4}, 20, rank_3_returns, NULL, &res), QP_COLLECTIVE);
-    ck_assert_msg(strstr(failure.msg, "rank 3 never arrived") && strstr(failure.msg, "amax of expert 7"), "%s", failure.msg);
+    ck_assert_msg(strstr(failure.msg, "rank 3 never arrived") && strstr(failure.msg, "amax of expert 7"),
+                  "%s", failure.msg);
     ck_assert_int_eq(res.first_failed, 3);
     for (int r = 0; r < 3; r++) ck_assert_int_eq(res.status[r], QP_PEER);
     for (int r = 0; r < 3; r++) ck_assert_int_eq(res.traces[r].n, 1);
@@ -218,8 +230,9 @@ static qp_status wait_in_a_circle(qp_comm *c, void *user, qp_err *err) {
 START_TEST(ranks_that_wait_for_each_other_in_different_groups_are_named_at_once) {
     qp_world_result res;
     ck_assert_int_eq(run((qp_layout){2, 1, 1, 2, 1, 2}, 0, wait_in_a_circle, NULL, &res), QP_COLLECTIVE);
-    ck_assert_msg(strstr(failure.msg, "wait for each other") && strstr(failure.msg, "over tp") && strstr(failure.msg, "over dp"), "%s",
-                  failure.msg);
+    ck_assert_msg(strstr(failure.msg, "wait for each other") && strstr(failure.msg, "over tp") &&
+                      strstr(failure.msg, "over dp"),
+                  "%s", failure.msg);
 }
 END_TEST
 
@@ -264,7 +277,8 @@ START_TEST(an_injected_fault_fails_on_its_rank_only_and_leaves_its_value_unreduc
 }
 END_TEST
 
-// ---- the thread sanitizer must see a race when there is one ------------------------------------------------------------
+// ---- the thread sanitizer must see a race when there is one
+// ------------------------------------------------------------
 
 static qp_status race(qp_comm *c, void *user, qp_err *err) {
     int *counter = user;

@@ -6,8 +6,7 @@
 
 #include "judge/judge.h"
 
-// ---- a case
-// --------------------------------------------------------------------------------------------------------------
+// ---- a case --------------------
 
 static qp_finding finding(const char *check, qp_verdict v, qp_reason why, int64_t n_judged,
                           const char *text) {
@@ -117,8 +116,7 @@ START_TEST(totals_count_each_case_in_one_place) {
 }
 END_TEST
 
-// ---- exit codes
-// ------------------------------------------------------------------------------------------------------------
+// ---- exit codes --------------------
 
 // What makes each row match, in the order of the table; every run has one passed case beside it where that
 // matters not.
@@ -226,8 +224,7 @@ START_TEST(nothing_selected_or_nothing_judged_is_6_and_other_skips_beside_a_pass
 }
 END_TEST
 
-// ---- coverage floors
-// -------------------------------------------------------------------------------------------------------
+// ---- coverage floors --------------------
 
 static qp_coverage everything(void) {
     qp_coverage c = {.n_elems = 1,

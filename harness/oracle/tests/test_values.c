@@ -170,8 +170,7 @@ START_TEST(pack_classes_explain_every_block_and_a_flipped_bit_is_left_over) {
 }
 END_TEST
 
-// ---- what is expected
-// ------------------------------------------------------------------------------------------------------
+// ---- what is expected --------------------
 
 typedef struct seen {
     int n, n_matching;

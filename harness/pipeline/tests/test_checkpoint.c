@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checkpoints: every state comes back bit for bit on the same layout, on another one and back again; a damaged folder is refused
-// with the name of what is wrong; a disk that fills up loses nothing that was committed.
+// Checkpoints: every state comes back bit for bit on the same layout, on another one and back again; a
+// damaged folder is refused with the name of what is wrong; a disk that fills up loses nothing that was
+// committed.
 #include "tiny.h"
 
 #include <signal.h>
@@ -8,13 +9,15 @@
 
 #include "pipeline/checkpoint.h"
 
-// ---- round trips ---------------------------------------------------------------------------------------------------------------
+// ---- round trips
+// ---------------------------------------------------------------------------------------------------------------
 
 // Where does element (row, col) of a state lie in the full tensor? Columns count in elements of the field.
 static int64_t column_of(const kept *k, const qp_slice *s, int64_t col) {
     const bool amax = strcmp(k->field, "weight_quantizer._amax") == 0;
     if (strcmp(k->field, "weight_packed") == 0) return s->cols.begin / 2 + col;
-    if (strcmp(k->field, "weight_scale") == 0 || (amax && k->format == QP_NVFP4_STATIC)) return s->cols.begin / 16 + col;
+    if (strcmp(k->field, "weight_scale") == 0 || (amax && k->format == QP_NVFP4_STATIC))
+        return s->cols.begin / 16 + col;
     return col;
 }
 
@@ -28,12 +31,15 @@ static int64_t row_of(const kept *k, const qp_slice *s, int64_t i) {
     return -1;
 }
 
-// Puts every rank's part of one field at one stage into the full tensor; two ranks that hold the same element must agree.
-static int64_t gather(const tiny *t, const char *stage, const char *field, const qp_module *m, int *full, int64_t stride) {
+// Puts every rank's part of one field at one stage into the full tensor; two ranks that hold the same element
+// must agree.
+static int64_t gather(const tiny *t, const char *stage, const char *field, const qp_module *m, int *full,
+                      int64_t stride) {
     int64_t n = 0;
     for (int i = 0; i < t->n; i++) {
         const kept *k = &t->states[i];
-        if (strcmp(k->stage, stage) != 0 || strcmp(k->field, field) != 0 || strcmp(k->fqn, m->fqn) != 0) continue;
+        if (strcmp(k->stage, stage) != 0 || strcmp(k->field, field) != 0 || strcmp(k->fqn, m->fqn) != 0)
+            continue;
         ck_assert_msg(!k->missing, "%s %s %s is missing on rank %d", stage, m->fqn, field, k->rank);
         const qp_slice s = qp_slice_of(m, &k->layout, k->rank);
         const size_t size = qp_dtype_bytes(k->dtype);
@@ -42,7 +48,8 @@ static int64_t gather(const tiny *t, const char *stage, const char *field, const
                 uint32_t v = 0;
                 memcpy(&v, k->data + (size_t)(r * k->cols + c) * size, size);
                 int *at = &full[row_of(k, &s, r) * stride + column_of(k, &s, c)];
-                if (*at != -1 && *at != (int)v) ck_abort_msg("%s %s %s: ranks disagree", stage, m->fqn, field);
+                if (*at != -1 && *at != (int)v)
+                    ck_abort_msg("%s %s %s: ranks disagree", stage, m->fqn, field);
                 n += *at == -1;
                 *at = (int)v;
             }
@@ -50,17 +57,24 @@ static int64_t gather(const tiny *t, const char *stage, const char *field, const
     return n;
 }
 
-static const char *const trips[] = {
-    "recipe=nvfp4-static tp=4 ep=2", "recipe=nvfp4-static tp=4 ep=2 rows=3", "recipe=nvfp4-dynamic tp=2 ep=4 load=tp8ep1 rows=5",
-    "recipe=int8 tp=8 ep=1",         "recipe=fp8 tp=1 ep=4 load=tp2ep2",     "recipe=nvfp4-static tp=8 ep=2 names=megatron rows=3",
-    "recipe=nvfp4-static tp=1 ep=1", "recipe=nvfp4-static-across-experts tp=2 ep=8 etp=1 load=tp1ep4 rows=3"};
+static const char *const trips[] = {"recipe=nvfp4-static tp=4 ep=2",
+                                    "recipe=nvfp4-static tp=4 ep=2 rows=3",
+                                    "recipe=nvfp4-dynamic tp=2 ep=4 load=tp8ep1 rows=5",
+                                    "recipe=int8 tp=8 ep=1",
+                                    "recipe=fp8 tp=1 ep=4 load=tp2ep2",
+                                    "recipe=nvfp4-static tp=8 ep=2 names=megatron rows=3",
+                                    "recipe=nvfp4-static tp=1 ep=1",
+                                    "recipe=nvfp4-static-across-experts tp=2 ep=8 etp=1 load=tp1ep4 rows=3"};
 
 START_TEST(every_state_comes_back_bit_for_bit_on_every_layout) {
     static const struct {
         const char *field, *stage;
-    } fields[] = {{"weight_quantizer._amax", "sync"},          {"input_quantizer._amax", "sync"},
-                  {"weight_quantizer._global_amax", "promote"}, {"weight_packed", "pack"},
-                  {"weight_scale", "pack"},                     {"weight_scale_2", "pack"}};
+    } fields[] = {{"weight_quantizer._amax", "sync"},
+                  {"input_quantizer._amax", "sync"},
+                  {"weight_quantizer._global_amax", "promote"},
+                  {"weight_packed", "pack"},
+                  {"weight_scale", "pack"},
+                  {"weight_scale_2", "pack"}};
     static const char *const loads[] = {"load-same", "load-other", "load-back"};
     char line[256], folder[32];
     snprintf(line, sizeof line, "pipeline model=tiny-moe tokens=8 %s", trips[_i]);
@@ -73,18 +87,20 @@ START_TEST(every_state_comes_back_bit_for_bit_on_every_layout) {
         for (int f = 0; f < QP_COUNT(fields); f++) {
             const qp_module *m = &t->job.model->modules[i];
             const int64_t stride = m->in, n_all = m->out * stride;
-            int *before = malloc(sizeof *before * (size_t)n_all), *after = malloc(sizeof *after * (size_t)n_all);
+            int *before = malloc(sizeof *before * (size_t)n_all),
+                *after = malloc(sizeof *after * (size_t)n_all);
             memset(before, 0xff, sizeof *before * (size_t)n_all);
             const int64_t n = gather(t, fields[f].stage, fields[f].field, m, before, stride);
             for (int k = 0; k < 3 && n > 0; k++) {
                 memset(after, 0xff, sizeof *after * (size_t)n_all);
                 const int64_t got = gather(t, loads[k], fields[f].field, m, after, stride);
-                ck_assert_msg(got > 0 && got <= n, "%s %s %s: %lld of %lld", loads[k], m->fqn, fields[f].field, (long long)got,
-                              (long long)n);
+                ck_assert_msg(got > 0 && got <= n, "%s %s %s: %lld of %lld", loads[k], m->fqn,
+                              fields[f].field, (long long)got, (long long)n);
                 if (t->job.rows == 0) ck_assert_int_eq(got, n);
                 for (int64_t e = 0; e < n_all; e++)
                     if (after[e] != -1 && after[e] != before[e])
-                        ck_abort_msg("%s %s %s element %lld", loads[k], m->fqn, fields[f].field, (long long)e);
+                        ck_abort_msg("%s %s %s element %lld", loads[k], m->fqn, fields[f].field,
+                                     (long long)e);
                 n_compared += got;
             }
             free(before);
@@ -95,9 +111,11 @@ START_TEST(every_state_comes_back_bit_for_bit_on_every_layout) {
 }
 END_TEST
 
-// ---- damage --------------------------------------------------------------------------------------------------------------------
+// ---- damage
+// --------------------------------------------------------------------------------------------------------------------
 
-static const char line_of_damage[] = "pipeline model=tiny-moe layers=moe:1 recipe=nvfp4-static tokens=8 rows=3 tp=2 ep=2";
+static const char line_of_damage[] =
+    "pipeline model=tiny-moe layers=moe:1 recipe=nvfp4-static tokens=8 rows=3 tp=2 ep=2";
 static const char victim[] = "model.layers.1.block_sparse_moe.experts.6.w2";
 
 static qp_status break_file(qp_rank *r, const char *what, qp_err *err) {
@@ -163,13 +181,15 @@ static qp_status full_shape_differs(qp_rank *r, qp_err *err) {
 }
 
 // Keys that only the saving side spells like this.
-static qp_status key_misspelt(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a, const char **key, qp_err *err) {
-    if (r->phase == QP_PHASE_MAIN && strcmp(q->module->fqn, victim) == 0 && strcmp(field, "weight_scale_2") == 0)
+static qp_status key_misspelt(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a,
+                              const char **key, qp_err *err) {
+    if (r->phase == QP_PHASE_MAIN && strcmp(q->module->fqn, victim) == 0 &&
+        strcmp(field, "weight_scale_2") == 0)
         return qp_arena_printf(a, key, err, "%s.weight_scale_two", victim);
     return qp_checkpoint_key(r, q, field, a, key, err);
 }
-static qp_status key_of_local_expert(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a, const char **key,
-                                     qp_err *err) {
+static qp_status key_of_local_expert(const qp_rank *r, const qp_quantizer *q, const char *field, qp_arena *a,
+                                     const char **key, qp_err *err) {
     (void)r;
     return qp_arena_printf(a, key, err, "%s.%s", q->local_name, field);
 }
@@ -186,7 +206,8 @@ static qp_status save_without_one(qp_rank *r, qp_err *err) {
 static const struct {
     const char *name;
     qp_step_fn damage, save;
-    qp_status (*key)(const qp_rank *, const qp_quantizer *, const char *, qp_arena *, const char **, qp_err *);
+    qp_status (*key)(const qp_rank *, const qp_quantizer *, const char *, qp_arena *, const char **,
+                     qp_err *);
     const char *words[3];
 } damages[] = {
     {"gone", rank_file_gone, NULL, NULL, {"model-rank00002.safetensors", "missing", NULL}},
@@ -208,13 +229,14 @@ START_TEST(a_damaged_checkpoint_is_refused_by_name) {
     const qp_status s = tiny_run(t);
     ck_assert_msg(s == QP_CORRUPT, "%s: %s: %s", damages[_i].name, qp_status_name(s), t->failure.msg);
     for (int w = 0; w < 3 && damages[_i].words[w]; w++)
-        ck_assert_msg(strstr(t->failure.msg, damages[_i].words[w]), "%s: no '%s' in: %s", damages[_i].name, damages[_i].words[w],
-                      t->failure.msg);
+        ck_assert_msg(strstr(t->failure.msg, damages[_i].words[w]), "%s: no '%s' in: %s", damages[_i].name,
+                      damages[_i].words[w], t->failure.msg);
     tiny_free(t);
 }
 END_TEST
 
-// ---- a full disk -----------------------------------------------------------------------------------------------------------------
+// ---- a full disk
+// -----------------------------------------------------------------------------------------------------------------
 
 static qp_status disk_fills_up(qp_rank *r, qp_err *err) {
     const struct rlimit small = {4096, RLIM_INFINITY};

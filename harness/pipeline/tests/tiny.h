@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the pipeline's tests share: a job on a small model, and a sink that keeps every state in the coordinates of the full tensor,
-// so that any two ranks, layouts or stages that disagree about one element are found.
+// What the pipeline's tests share: a job on a small model, and a sink that keeps every state in the
+// coordinates of the full tensor, so that any two ranks, layouts or stages that disagree about one element
+// are found.
 #ifndef PIPELINE_TESTS_TINY_H
 #define PIPELINE_TESTS_TINY_H
 
@@ -55,7 +56,11 @@ static inline qp_status keep_state(void *user, const qp_state *st, qp_err *err) 
         t->states = realloc(t->states, sizeof *t->states * (size_t)t->cap);
     }
     kept *k = &t->states[t->n++];
-    *k = (kept){.rank = st->rank, .layout = *st->layout, .rows = st->rows, .cols = st->cols, .n_held = st->n_rows_held};
+    *k = (kept){.rank = st->rank,
+                .layout = *st->layout,
+                .rows = st->rows,
+                .cols = st->cols,
+                .n_held = st->n_rows_held};
     k->dtype = st->dtype;
     k->format = st->format;
     snprintf(k->stage, sizeof k->stage, "%s", st->stage);
@@ -78,7 +83,8 @@ static inline void keep_group(void *user, const qp_group_ev *ev) {
     pthread_mutex_lock(&t->lock);
     if (t->n_groups < QP_COUNT(t->groups)) {
         kept_group *g = &t->groups[t->n_groups++];
-        *g = (kept_group){.rank = ev->rank, .n_members = ev->n_members, .has_global = ev->has_global, .unity = true};
+        *g = (kept_group){
+            .rank = ev->rank, .n_members = ev->n_members, .has_global = ev->has_global, .unity = true};
         g->global_amax = ev->global_amax;
         snprintf(g->parent, sizeof g->parent, "%s", ev->parent);
         snprintf(g->first, sizeof g->first, "%s", ev->members[0]);
@@ -93,7 +99,8 @@ static inline void keep_guard(void *user, const qp_guard_ev *ev, int rank) {
     (void)rank;
     pthread_mutex_lock(&t->lock);
     t->n_guards++;
-    t->n_guard_hits += ev->guard_bytes_hit != 0 || ev->input_bytes_changed != 0 || ev->unwritten != 0 || ev->repeat_diff != 0;
+    t->n_guard_hits += ev->guard_bytes_hit != 0 || ev->input_bytes_changed != 0 || ev->unwritten != 0 ||
+                       ev->repeat_diff != 0;
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -116,14 +123,17 @@ static inline tiny *tiny_new(const char *line, const char *folder) {
     ck_assert_msg(qp_case_parse(line, "test", t->arena, &cases, &t->failure) == QP_OK, "%s", t->failure.msg);
     ck_assert_int_eq(cases.n, 1);
     ck_assert_msg(qp_device_open("cpu", t->arena, &dev, &t->failure) == QP_OK, "%s", t->failure.msg);
-    ck_assert_msg(qp_subject_open("builtin", dev, t->arena, &subject, &t->failure) == QP_OK, "%s", t->failure.msg);
-    ck_assert_msg(qp_job_make(&cases.cases[0], "cases", subject, t->arena, &t->job, &t->failure) == QP_OK, "%s", t->failure.msg);
+    ck_assert_msg(qp_subject_open("builtin", dev, t->arena, &subject, &t->failure) == QP_OK, "%s",
+                  t->failure.msg);
+    ck_assert_msg(qp_job_make(&cases.cases[0], "cases", subject, t->arena, &t->job, &t->failure) == QP_OK,
+                  "%s", t->failure.msg);
     t->table = qp_stages_default;
     t->job.stages = &t->table;
     t->job.timeout_s = 120;
     t->job.sink = (qp_sink){t, keep_state, keep_group, keep_guard, keep_note};
     if (folder) {
-        ck_assert(qp_arena_printf(t->arena, &t->job.scratch, NULL, "%s/tmp/pipeline-%s", build ? build : "build", folder) == QP_OK);
+        ck_assert(qp_arena_printf(t->arena, &t->job.scratch, NULL, "%s/tmp/pipeline-%s",
+                                  build ? build : "build", folder) == QP_OK);
         ck_assert(qp_dir_remove(t->job.scratch, NULL) == QP_OK);
     }
     return t;
@@ -154,10 +164,12 @@ static inline void tiny_free(tiny *t) {
     free(t);
 }
 
-static inline const kept *tiny_find(const tiny *t, const char *stage, const char *fqn, const char *field, int rank) {
+static inline const kept *tiny_find(const tiny *t, const char *stage, const char *fqn, const char *field,
+                                    int rank) {
     for (int i = 0; i < t->n; i++) {
         const kept *k = &t->states[i];
-        if (k->rank == rank && !strcmp(k->stage, stage) && !strcmp(k->fqn, fqn) && !strcmp(k->field, field)) return k;
+        if (k->rank == rank && !strcmp(k->stage, stage) && !strcmp(k->fqn, fqn) && !strcmp(k->field, field))
+            return k;
     }
     return NULL;
 }
@@ -176,10 +188,12 @@ static inline const qp_module *tiny_module(const tiny *t, const char *fqn) {
 }
 
 // max |w| over a rectangle of the full weight, by floats; the test's own loop.
-static inline float weight_max(const tiny *t, const qp_module *m, int64_t row0, int64_t n_rows, int64_t col0, int64_t n_cols) {
+static inline float weight_max(const tiny *t, const qp_module *m, int64_t row0, int64_t n_rows, int64_t col0,
+                               int64_t n_cols) {
     uint16_t *w = malloc(sizeof *w * (size_t)(n_rows * n_cols));
     float max = 0;
-    if (qp_weights_slice(t->job.weights, m, row0, n_rows, col0, n_cols, w, NULL) != QP_OK) ck_abort_msg("%s", m->fqn);
+    if (qp_weights_slice(t->job.weights, m, row0, n_rows, col0, n_cols, w, NULL) != QP_OK)
+        ck_abort_msg("%s", m->fqn);
     for (int64_t i = 0; i < n_rows * n_cols; i++) {
         const uint32_t image = (uint32_t)w[i] << 16;
         float f;

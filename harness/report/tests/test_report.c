@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record and what is made from it: round trip, torn last line, lost case, corrupt middle, JUnit read again by libxml2.
+// The record and what is made from it: round trip, torn last line, lost case, corrupt middle, JUnit read
+// again by libxml2.
 #include <check.h>
 #include <fcntl.h>
 #include <libxml/parser.h>
@@ -25,15 +26,29 @@ static void folder(char *dir, size_t n, const char *name) {
 static qp_record *open_record(const char *dir) {
     qp_err err = {0};
     qp_record *r = NULL;
-    qp_provenance p = {.version = "1", .commit = "abc", .command_line = "quantproof run", .device = "cpu", .started_utc = "2026",
-                       .n_cores = 2, .settings = settings, .n_settings = 2};
+    qp_provenance p = {.version = "1",
+                       .commit = "abc",
+                       .command_line = "quantproof run",
+                       .device = "cpu",
+                       .started_utc = "2026",
+                       .n_cores = 2,
+                       .settings = settings,
+                       .n_settings = 2};
     ck_assert_msg(qp_record_open(dir, &p, &r, &err) == QP_OK, "%s", err.msg);
     return r;
 }
 
 static qp_finding different(void) {
-    qp_finding f = {.check = "bits-forward", .verdict = QP_FAILED, .reason = QP_WHY_DIFFERENT, .n_judged = 100, .n_diff = 1,
-                    .max_ulp = 3, .where = "tensor.0 y [3,<5>]", .want = "3f80", .got = "3f81", .text = "1 element differs"};
+    qp_finding f = {.check = "bits-forward",
+                    .verdict = QP_FAILED,
+                    .reason = QP_WHY_DIFFERENT,
+                    .n_judged = 100,
+                    .n_diff = 1,
+                    .max_ulp = 3,
+                    .where = "tensor.0 y [3,<5>]",
+                    .want = "3f80",
+                    .got = "3f81",
+                    .text = "1 element differs"};
     f.dist[16] = 99;
     f.dist[17] = 1;
     return f;
@@ -42,10 +57,22 @@ static qp_finding different(void) {
 static void run_case(qp_record *r, const char *line, const char *id, qp_verdict v, const qp_finding *f) {
     static const qp_stage_count stages[] = {{"sync", 10, 0}, {"fakequant", 90, 1}};
     qp_err err = {0};
-    qp_case_result c = {.line = line, .id = id, .origin = "smoke.cases:3", .device = "cpu", .subject = "builtin", .verdict = v,
-                        .reason = f != NULL ? f->reason : QP_WHY_OK, .text = "a sentence & <another>", .seconds = 0.25,
-                        .elements_judged = 100, .peak_bytes = 4096, .rows_fraction = 0.5, .format = QP_NVFP4,
-                        .stages = stages, .n_stages = 2, .notes = "dead experts: 3"};
+    qp_case_result c = {.line = line,
+                        .id = id,
+                        .origin = "smoke.cases:3",
+                        .device = "cpu",
+                        .subject = "builtin",
+                        .verdict = v,
+                        .reason = f != NULL ? f->reason : QP_WHY_OK,
+                        .text = "a sentence & <another>",
+                        .seconds = 0.25,
+                        .elements_judged = 100,
+                        .peak_bytes = 4096,
+                        .rows_fraction = 0.5,
+                        .format = QP_NVFP4,
+                        .stages = stages,
+                        .n_stages = 2,
+                        .notes = "dead experts: 3"};
     c.coverage.n_elems = 100;
     c.coverage.codes[3] = 0x8000000000000001u;
     qp_finding copy;
@@ -186,8 +213,12 @@ START_TEST(junit_has_one_testcase_per_line_and_suspect_is_never_green) {
     ck_assert_int_eq(count_nodes(path, "//testcase/failure"), 2);
     ck_assert_int_eq(count_nodes(path, "//testcase/error"), 2);
     ck_assert_int_eq(count_nodes(path, "//testcase/skipped"), 1);
-    ck_assert_int_eq(count_nodes(path, "//testcase[@name='quant fmt=fp8-e4m3']/failure[@message='a sentence & <another>']"), 1);
-    ck_assert_int_eq(count_nodes(path, "//testsuite[@tests='6'][@failures='2'][@errors='2'][@skipped='1']"), 1);
+    ck_assert_int_eq(
+        count_nodes(path,
+                    "//testcase[@name='quant fmt=fp8-e4m3']/failure[@message='a sentence & <another>']"),
+        1);
+    ck_assert_int_eq(count_nodes(path, "//testsuite[@tests='6'][@failures='2'][@errors='2'][@skipped='1']"),
+                     1);
 }
 END_TEST
 
