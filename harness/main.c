@@ -37,8 +37,9 @@ static int unknown(const char *name) {
     return 2;
 }
 
-// A layer's slices are gigabytes that one case frees and the next wants again. Given back to the system, every page would be faulted
-// and cleared anew, which on a virtual machine costs more than all the arithmetic; so the heap keeps them (one heap for all threads).
+// A layer's slices are gigabytes that one case frees and the next wants again. Given back to the system,
+// every page would be faulted and cleared anew, which on a virtual machine costs more than all the
+// arithmetic; so the heap keeps them (one heap for all threads).
 static void keep_memory(void) {
     (void)mallopt(M_MMAP_MAX, 0);
     (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);

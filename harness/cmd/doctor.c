@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// quantproof doctor: is every check able to be red? Runs each mutant through the very judge that 'run' uses and demands that it
-// changes something (live), that the check named for it fires, and that with that check switched off nothing else fires but what
-// is listed. The null mutant and the clean runs must give no finding. Anything else means that the harness itself is broken.
+// quantproof doctor: is every check able to be red? Runs each mutant through the very judge that 'run' uses
+// and demands that it changes something (live), that the check named for it fires, and that with that check
+// switched off nothing else fires but what is listed. The null mutant and the clean runs must give no
+// finding. Anything else means that the harness itself is broken.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #include "core/text.h"
 
 typedef struct tally {
-    int n, live, killed, quiet; // mutants: all, changed something, named check fired, nothing unlisted with it off
+    int n, live, killed,
+        quiet; // mutants: all, changed something, named check fired, nothing unlisted with it off
     int clean, clean_findings;
     int problems;
 } tally;
@@ -25,7 +27,9 @@ static const qp_finding *find(const qp_case_result *r, const char *check) {
     return NULL;
 }
 
-static bool fired(const qp_finding *f) { return f != NULL && f->verdict >= QP_SUSPECT; }
+static bool fired(const qp_finding *f) {
+    return f != NULL && f->verdict >= QP_SUSPECT;
+}
 
 static int count_fired(const qp_case_result *r) {
     int n = 0;
@@ -42,7 +46,8 @@ static bool listed(const char *words, const char *word) {
 }
 
 // Space separated names of what fired beside the named check; unlisted ones are marked with '!'.
-static qp_status others(const qp_mutant *m, const qp_case_result *r, qp_text *t, int *n_unlisted, qp_err *err) {
+static qp_status others(const qp_mutant *m, const qp_case_result *r, qp_text *t, int *n_unlisted,
+                        qp_err *err) {
     for (int i = 0; i < r->n_findings; i++) {
         const qp_finding *f = &r->findings[i];
         if (!fired(f) || !strcmp(f->check, m->check)) continue;
@@ -93,16 +98,18 @@ static qp_status one_mutant(qp_doctor *d, const qp_mutant *m, tally *t, qp_err *
     t->clean_findings += count_fired(&clean.result);
     const bool good = live && killed && clean_ok && n_unlisted == 0;
     t->problems += !good;
-    printf("%-9s %-33s %9lld  %-19s %s%s\n", m->id, m->sin, (long long)n_changed, killed ? m->check : "NOT KILLED", rest.s,
-           good ? "" : "   <- PROBLEM");
+    printf("%-9s %-33s %9lld  %-19s %s%s\n", m->id, m->sin, (long long)n_changed,
+           killed ? m->check : "NOT KILLED", rest.s, good ? "" : "   <- PROBLEM");
     if (d->verbose || !good) {
         printf("          %s\n          %s\n", m->source, m->sinful_line ? m->sinful_line : m->case_line);
         if (killed) show_finding(named, "          ");
     }
-    if (!clean_ok) printf("          clean run: %s: %s\n", qp_verdict_name(clean.result.verdict), clean.result.text);
+    if (!clean_ok)
+        printf("          clean run: %s: %s\n", qp_verdict_name(clean.result.verdict), clean.result.text);
     if (!live) printf("          not live: no state, trace or guard differs from the clean run\n");
-    if (!killed) printf("          %s did not fire; the run was %s: %s\n", m->check, qp_verdict_name(sick.result.verdict),
-                        sick.result.text ? sick.result.text : "");
+    if (!killed)
+        printf("          %s did not fire; the run was %s: %s\n", m->check,
+               qp_verdict_name(sick.result.verdict), sick.result.text ? sick.result.text : "");
     if (n_unlisted > 0)
         for (int i = 0; i < off.result.n_findings; i++)
             if (fired(&off.result.findings[i]) && !listed(m->also, off.result.findings[i].check))
@@ -113,8 +120,8 @@ out:
     return status;
 }
 
-// Upstream's own policy is not layout invariant, and the check says so. A rank-local global amax also differs between replicas of the
-// scalar, and a file holds one value of it; every other check agrees with the policy.
+// Upstream's own policy is not layout invariant, and the check says so. A rank-local global amax also differs
+// between replicas of the scalar, and a file holds one value of it; every other check agrees with the policy.
 static qp_status upstream_policy(qp_doctor *d, tally *t, qp_err *err) {
     static const char line[] =
         "pipeline model=tiny-moe layers=moe:1,attn:1 recipe=nvfp4-static tp=2 ep=2 sync=modelopt-0.47";
@@ -130,7 +137,8 @@ static qp_status upstream_policy(qp_doctor *d, tally *t, qp_err *err) {
                    !listed("replica-equal ckpt-same ckpt-other ckpt-back", run.result.findings[i].check);
     const bool good = fired(f) && n_other == 0;
     t->problems += !good;
-    printf("sync=modelopt-0.47 itself: %s%s\n", fired(f) ? f->text : "layout-invariance did NOT fire", good ? "" : "   <- PROBLEM");
+    printf("sync=modelopt-0.47 itself: %s%s\n", fired(f) ? f->text : "layout-invariance did NOT fire",
+           good ? "" : "   <- PROBLEM");
     if (fired(f) && f->where[0]) printf("          at %s want %s got %s\n", f->where, f->want, f->got);
     for (int i = 0; i < run.result.n_findings && !good; i++)
         if (fired(&run.result.findings[i])) show_finding(&run.result.findings[i], "          ");
@@ -140,7 +148,8 @@ out:
 }
 
 static qp_status null_mutant(qp_doctor *d, tally *t, qp_err *err) {
-    static const qp_mutant null = {"null", "same-function-again", "", "", "", NULL, qp_mutant_null, NULL, NULL};
+    static const qp_mutant null = {"null", "same-function-again", "",   "",  "",
+                                   NULL,   qp_mutant_null,        NULL, NULL};
     qp_mutant m = null;
     qp_arena *a = qp_arena_new();
     qp_doctor_run clean, same;
@@ -153,8 +162,8 @@ static qp_status null_mutant(qp_doctor *d, tally *t, qp_err *err) {
     const int findings = count_fired(&same.result) + count_fired(&clean.result);
     const bool good = n == 0 && findings == 0 && same.n_digests > 0;
     t->problems += !good;
-    printf("null mutant: %d findings, %lld of %lld states changed%s\n", findings, (long long)n, (long long)same.n_digests,
-           good ? "" : "   <- PROBLEM");
+    printf("null mutant: %d findings, %lld of %lld states changed%s\n", findings, (long long)n,
+           (long long)same.n_digests, good ? "" : "   <- PROBLEM");
 out:
     qp_arena_free(a);
     return status;
@@ -173,28 +182,37 @@ static int checks_without_mutant(tally *t) {
     return n;
 }
 
-static const char help[] = "usage: quantproof doctor [-v] [--only ID]... \n"
-                           "Runs every mutant through the judge. Columns: id, sin, states that changed against the clean run, the\n"
-                           "named check that fired, and what fires when that check is switched off ('!' = not listed for it).\n"
-                           "exit 0: all live, all killed by name, clean runs without a finding; 99: the harness is broken\n";
+static const char help[] =
+    "usage: quantproof doctor [-v] [--only ID]... \n"
+    "Runs every mutant through the judge. Columns: id, sin, states that changed against the clean run, the\n"
+    "named check that fired, and what fires when that check is switched off ('!' = not listed for it).\n"
+    "exit 0: all live, all killed by name, clean runs without a finding; 99: the harness is broken\n";
 
 qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
-    static const struct option options[] = {
-        {"verbose", no_argument, NULL, 'v'}, {"only", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"verbose", no_argument, NULL, 'v'},
+                                            {"only", required_argument, NULL, 'o'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     qp_doctor d = {0};
     const char *only = NULL;
     optind = 1;
     for (int o; (o = getopt_long(argc, argv, "vh", options, NULL)) != -1;) {
-        if (o == 'v') d.verbose = true;
-        else if (o == 'o') only = optarg;
-        else if (o == 'h') return fputs(help, stdout), *exit_code = 0, QP_OK;
-        else QP_FAIL(QP_USAGE, "doctor: unknown option; %s", help);
+        if (o == 'v')
+            d.verbose = true;
+        else if (o == 'o')
+            only = optarg;
+        else if (o == 'h')
+            return fputs(help, stdout), *exit_code = 0, QP_OK;
+        else
+            QP_FAIL(QP_USAGE, "doctor: unknown option; %s", help);
     }
     if (optind < argc) QP_FAIL(QP_USAGE, "doctor takes no word '%s'", argv[optind]);
     if (only != NULL) {
         int k = 0;
         while (k < qp_n_mutants && strcmp(only, qp_mutants[k].id) != 0) k++;
-        if (k == qp_n_mutants) QP_FAIL(QP_USAGE, "doctor --only: there is no mutant '%s' (doctor without --only lists them)", only);
+        if (k == qp_n_mutants)
+            QP_FAIL(QP_USAGE, "doctor --only: there is no mutant '%s' (doctor without --only lists them)",
+                    only);
     }
 
     tally t = {0};
@@ -202,13 +220,15 @@ qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
     QP_TRY_GOTO(status, qp_doctor_open(&d, err), out);
     printf("%-9s %-33s %9s  %-19s %s\n", "mutant", "sin", "changed", "killed by", "with that check off");
     for (int i = 0; i < qp_n_mutants; i++)
-        if (only == NULL || !strcmp(only, qp_mutants[i].id)) QP_TRY_GOTO(status, one_mutant(&d, &qp_mutants[i], &t, err), out);
+        if (only == NULL || !strcmp(only, qp_mutants[i].id))
+            QP_TRY_GOTO(status, one_mutant(&d, &qp_mutants[i], &t, err), out);
     if (only == NULL) {
         QP_TRY_GOTO(status, null_mutant(&d, &t, err), out);
         QP_TRY_GOTO(status, upstream_policy(&d, &t, err), out);
         checks_without_mutant(&t);
     }
-    printf("doctor: %d mutants, %d live, %d killed by name, %d with nothing unlisted; %d checks; clean runs %d with %d findings; "
+    printf("doctor: %d mutants, %d live, %d killed by name, %d with nothing unlisted; %d checks; clean runs "
+           "%d with %d findings; "
            "%d problems\n",
            t.n, t.live, t.killed, t.quiet, qp_n_checks, t.clean, t.clean_findings, t.problems);
     *exit_code = t.problems == 0 && t.n > 0 ? 0 : 99;

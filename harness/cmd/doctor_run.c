@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Doctor's runs: one line, one subject, one stage table, one switched-off check, each in a run environment of its own.
+// Doctor's runs: one line, one subject, one stage table, one switched-off check, each in a run environment of
+// its own.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,8 @@ static qp_status copy_digests(const qp_run_env *e, qp_arena *a, qp_doctor_run *o
     return QP_OK;
 }
 
-static qp_status run_line(qp_doctor *d, const char *line, const char *subject, const qp_stage_table *stages, const char *off,
-                          qp_arena *a, qp_doctor_run *out, qp_err *err) {
+static qp_status run_line(qp_doctor *d, const char *line, const char *subject, const qp_stage_table *stages,
+                          const char *off, qp_arena *a, qp_doctor_run *out, qp_err *err) {
     qp_run_env *env = NULL;
     qp_subject *s = NULL;
     qp_case_list list = {0};
@@ -93,16 +94,18 @@ qp_status qp_doctor_clean(qp_doctor *d, const qp_mutant *m, qp_arena *a, qp_doct
     return run_line(d, m->case_line, subject, NULL, NULL, a, out, err);
 }
 
-qp_status qp_doctor_sick(qp_doctor *d, const qp_mutant *m, const char *off, qp_arena *a, qp_doctor_run *out, qp_err *err) {
+qp_status qp_doctor_sick(qp_doctor *d, const qp_mutant *m, const char *off, qp_arena *a, qp_doctor_run *out,
+                         qp_err *err) {
     qp_stage_table table = qp_stages_default;
     const char *subject;
     if (m->override) m->override(&table);
     QP_TRY(subject_of(d, m->variant, a, &subject, err));
-    return run_line(d, m->sinful_line ? m->sinful_line : m->case_line, subject, m->override ? &table : NULL, off, a, out, err);
+    return run_line(d, m->sinful_line ? m->sinful_line : m->case_line, subject, m->override ? &table : NULL,
+                    off, a, out, err);
 }
 
-qp_status qp_doctor_line(qp_doctor *d, const char *line, const qp_stage_table *stages, const char *off, qp_arena *a,
-                         qp_doctor_run *out, qp_err *err) {
+qp_status qp_doctor_line(qp_doctor *d, const char *line, const qp_stage_table *stages, const char *off,
+                         qp_arena *a, qp_doctor_run *out, qp_err *err) {
     return run_line(d, line, "builtin", stages, off, a, out, err);
 }
 
@@ -111,9 +114,13 @@ static int compare(const qp_digest *a, const qp_digest *b) {
     int c = strcmp(a->stage, b->stage);
     if (c == 0) c = strcmp(a->fqn, b->fqn);
     if (c == 0) c = strcmp(a->field, b->field);
-    const int64_t keys[][2] = {{a->global_row, b->global_row}, {a->col0, b->col0},     {a->n_rows, b->n_rows},
-                               {a->n_cols, b->n_cols},         {a->rank, b->rank}};
-    for (int i = 0; i < QP_COUNT(keys) && c == 0; i++) c = (keys[i][0] > keys[i][1]) - (keys[i][0] < keys[i][1]);
+    const int64_t keys[][2] = {{a->global_row, b->global_row},
+                               {a->col0, b->col0},
+                               {a->n_rows, b->n_rows},
+                               {a->n_cols, b->n_cols},
+                               {a->rank, b->rank}};
+    for (int i = 0; i < QP_COUNT(keys) && c == 0; i++)
+        c = (keys[i][0] > keys[i][1]) - (keys[i][0] < keys[i][1]);
     return c;
 }
 

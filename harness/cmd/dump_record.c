@@ -39,19 +39,31 @@ static json_t *images_json(const qp_dump_tensor *t) {
     return j;
 }
 
-static json_t *quantizer_json(const qp_dump_tensor *all, int n, const qp_dump_tensor *t) {
+// One run of rows per rank is what the schema can say; a slice of several segments (qkv, in_proj) gives its
+// local shape only.
+static void add_slice(json_t *o, const qp_module *m, const qp_slice *s) {
+    json_object_set_new(o, "shape", json_pack("[I, I]", (json_int_t)s->n_rows, (json_int_t)s->n_cols));
+    if (s->n_row_ranges != 1 || m->style == QP_STYLE_REPLICATED) return;
+    json_object_set_new(o, "full_shape", json_pack("[I, I]", (json_int_t)m->out, (json_int_t)m->in));
+    json_object_set_new(o, "parallel", json_string(m->style == QP_STYLE_ROW ? "row" : "column"));
+    json_object_set_new(
+        o, "rows",
+        json_pack("[I, I]", (json_int_t)s->rows[0].begin, (json_int_t)(s->rows[0].begin + s->rows[0].count)));
+    json_object_set_new(
+        o, "cols",
+        json_pack("[I, I]", (json_int_t)s->cols.begin, (json_int_t)(s->cols.begin + s->cols.count)));
+}
+
+static json_t *quantizer_json(const qp_job *job, const qp_dump_tensor *all, int n, const qp_dump_tensor *t) {
     bool weight = strcmp(t->field, "weight_quantizer._amax") == 0;
     const qp_dump_tensor *global =
         weight ? last_of(all, n, t->rank, t->fqn, "weight_quantizer._global_amax") : NULL;
     json_t *o = json_object();
     json_object_set_new(o, "fqn", json_string(t->fqn));
     json_object_set_new(o, "quantizer", json_string(weight ? "weight_quantizer" : "input_quantizer"));
-    if (t->module != NULL) {
-        json_object_set_new(o, "full_shape",
-                            json_pack("[I, I]", (json_int_t)t->module->out, (json_int_t)t->module->in));
-        if (t->module->style != QP_STYLE_REPLICATED)
-            json_object_set_new(o, "parallel",
-                                json_string(t->module->style == QP_STYLE_ROW ? "row" : "column"));
+    if (weight && t->module != NULL) {
+        qp_slice slice = qp_slice_of(t->module, &job->layout, t->rank);
+        if (slice.held) add_slice(o, t->module, &slice);
     }
     bool scalar = t->rows * t->cols == 1;
     json_object_set_new(o, "amax_shape",
@@ -105,7 +117,7 @@ static json_t *rank_json(const qp_job *job, int rank, const qp_dump_tensor *t, i
              input = strcmp(t[i].field, "input_quantizer._amax") == 0;
         if (t[i].rank != rank || !(weight || input) || strcmp(t[i].stage, "sync") != 0) continue;
         const qp_dump_tensor *final = last_of(t, n, rank, t[i].fqn, t[i].field);
-        json_array_append_new(quantizers, quantizer_json(t, n, final != NULL ? final : &t[i]));
+        json_array_append_new(quantizers, quantizer_json(job, t, n, final != NULL ? final : &t[i]));
     }
     json_t *o =
         json_pack("{s:i, s:i, s:i, s:o, s:o}", "rank", rank, "tp_rank", at.tp_rank, "ep_rank", at.ep_rank,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chunked arena over aligned_alloc. Big requests get a chunk of their own, so that waste stays below one chunk.
+// Chunked arena over aligned_alloc. Big requests get a chunk of their own, so that waste stays below one
+// chunk.
 #include "core/arena.h"
 
 #include <stdarg.h>

@@ -3,11 +3,16 @@
 #include "mutants/list.h"
 
 // E-22: the calibrator is not reset, so an earlier maximum leaks into the next tensor.
-static void keep_max(qp_calibrator *c) { c->seen = false; }
+static void keep_max(qp_calibrator *c) {
+    c->seen = false;
+}
 
-void mut_calibrator_keeps_max(qp_stage_table *t) { t->calibrator_reset = keep_max; }
+void mut_calibrator_keeps_max(qp_stage_table *t) {
+    t->calibrator_reset = keep_max;
+}
 
-// E-19: an expert that saw no token has no amax when groups are made; it is repaired later, each half by itself.
+// E-19: an expert that saw no token has no amax when groups are made; it is repaired later, each half by
+// itself.
 static qp_status repair_per_half(qp_rank *r, qp_err *err) {
     for (int i = 0; i < r->n_q; i++) {
         qp_quantizer *q = &r->q[i];
@@ -33,7 +38,8 @@ static qp_status measure_own_rows(qp_rank *r, qp_err *err) {
         const int n = r->layout.dp, at = r->at.dp_rank;
         if (!q->weight || q->module->expert >= 0 || n < 2) continue;
         const int64_t rows = q->slice.n_rows / n;
-        const char *begin = (const char *)q->weight + (size_t)(rows * at * q->slice.n_cols) * qp_dtype_bytes(q->dtype);
+        const char *begin =
+            (const char *)q->weight + (size_t)(rows * at * q->slice.n_cols) * qp_dtype_bytes(q->dtype);
         if (q->weight_amax.rows * q->weight_amax.cols != 1) continue;
         q->weight_amax.images[0] = qp_abs_max(q->dtype, begin, rows * q->slice.n_cols);
     }

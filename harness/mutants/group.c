@@ -13,9 +13,12 @@ static qp_status empty_is_default(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-void mut_empty_list_is_default(qp_stage_table *t) { qp_stage_replace(t, "choose_patterns", empty_is_default); }
+void mut_empty_list_is_default(qp_stage_table *t) {
+    qp_stage_replace(t, "choose_patterns", empty_is_default);
+}
 
-// E-06: calibrated once with the defaults, then again with other patterns: what the first attach left is never detached.
+// E-06: calibrated once with the defaults, then again with other patterns: what the first attach left is
+// never detached.
 static qp_status attach_twice(qp_rank *r, qp_err *err) {
     const char *const *patterns = r->patterns;
     const int n = r->n_patterns;
@@ -28,11 +31,14 @@ static qp_status attach_twice(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-void mut_stale_group(qp_stage_table *t) { qp_stage_replace(t, "clear_groups", attach_twice); }
+void mut_stale_group(qp_stage_table *t) {
+    qp_stage_replace(t, "clear_groups", attach_twice);
+}
 
 // E-13: siblings are matched by prefix, so shared_expert_gate joins gate and up.
 static const char *const prefix_patterns[] = {
-    "(?:(.*)\\.)?(?:q_proj|k_proj|v_proj)", "(?:(.*?)\\.)?(?:shared_expert\\.)?(?:gate|up|shared_expert_gate).*", "(?:(.*)\\.)?(?:w1|w3)"};
+    "(?:(.*)\\.)?(?:q_proj|k_proj|v_proj)",
+    "(?:(.*?)\\.)?(?:shared_expert\\.)?(?:gate|up|shared_expert_gate).*", "(?:(.*)\\.)?(?:w1|w3)"};
 
 static qp_status prefix_match(qp_rank *r, qp_err *err) {
     (void)err;
@@ -41,4 +47,6 @@ static qp_status prefix_match(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-void mut_prefix_match(qp_stage_table *t) { qp_stage_replace(t, "choose_patterns", prefix_match); }
+void mut_prefix_match(qp_stage_table *t) {
+    qp_stage_replace(t, "choose_patterns", prefix_match);
+}

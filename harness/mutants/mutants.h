@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real bugs of this field's history, put back in: the same stage table with one entry replaced or moved, a variant of the mutant
-// plug-in, or data on which no bug could show. None touches the good code.
+// Real bugs of this field's history, put back in: the same stage table with one entry replaced or moved, a
+// variant of the mutant plug-in, or data on which no bug could show. None touches the good code.
 #ifndef MUTANTS_MUTANTS_H
 #define MUTANTS_MUTANTS_H
 

@@ -4,19 +4,23 @@
 
 #include "mutants/list.h"
 
-// E-42: block scales are stored in the 128x4 layout of the matrix units (numerics spec 4.6) without a word; where rows and
-// columns already fill whole tiles the byte count is the same and nothing complains. Bytes that padding would need are dropped.
+// E-42: block scales are stored in the 128x4 layout of the matrix units (numerics spec 4.6) without a word;
+// where rows and columns already fill whole tiles the byte count is the same and nothing complains. Bytes
+// that padding would need are dropped.
 static void swizzle(const uint8_t *packed, int64_t rows, int64_t nb, uint8_t *stored) {
     const int64_t padded = (nb + 3) / 4 * 4;
     memset(stored, 0, (size_t)(rows * nb));
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < nb; c++) {
-            const int64_t at = ((r / 128) * (padded / 4) + c / 4) * 512 + (r % 32) * 16 + ((r % 128) / 32) * 4 + c % 4;
+            const int64_t at =
+                ((r / 128) * (padded / 4) + c / 4) * 512 + (r % 32) * 16 + ((r % 128) / 32) * 4 + c % 4;
             if (at < rows * nb) stored[at] = packed[r * nb + c];
         }
 }
 
-void mut_scales_swizzled(qp_stage_table *t) { t->store_scales = swizzle; }
+void mut_scales_swizzled(qp_stage_table *t) {
+    t->store_scales = swizzle;
+}
 
 // E-83: the scales of the first expert serve every expert of the projection.
 static qp_status scales_of_expert_0(qp_rank *r, qp_err *err) {
@@ -32,4 +36,6 @@ static qp_status scales_of_expert_0(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-void mut_scales_of_expert_0(qp_stage_table *t) { qp_stage_replace(t, "pack_quant", scales_of_expert_0); }
+void mut_scales_of_expert_0(qp_stage_table *t) {
+    qp_stage_replace(t, "pack_quant", scales_of_expert_0);
+}

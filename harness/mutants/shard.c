@@ -6,8 +6,8 @@
 #include "core/text.h"
 #include "mutants/list.h"
 
-// E-27: the wildcard *weight_quantizer is matched against per-expert names (weight_quantizer_3) that nobody normalized, so the
-// quantizers of the experts stay disabled and nothing says so.
+// E-27: the wildcard *weight_quantizer is matched against per-expert names (weight_quantizer_3) that nobody
+// normalized, so the quantizers of the experts stay disabled and nothing says so.
 static qp_status names_unnormalized(qp_rank *r, qp_err *err) {
     QP_TRY(qp_step_name_quantizers(r, err));
     for (int i = 0; i < r->n_q; i++) {
@@ -26,7 +26,9 @@ static qp_status names_unnormalized(qp_rank *r, qp_err *err) {
     return QP_OK;
 }
 
-void mut_names_unnormalized(qp_stage_table *t) { qp_stage_replace(t, "name_quantizers", names_unnormalized); }
+void mut_names_unnormalized(qp_stage_table *t) {
+    qp_stage_replace(t, "name_quantizers", names_unnormalized);
+}
 
 // Shapes spec 1.5, case 4: TP slices a tensor of several segments as if it were one.
 static qp_status segments_contiguous(qp_rank *r, qp_err *err) {
@@ -40,10 +42,13 @@ static qp_status segments_contiguous(qp_rank *r, qp_err *err) {
     return qp_step_take_slices(r, err);
 }
 
-void mut_segments_contiguous(qp_stage_table *t) { qp_stage_replace(t, "take_slices", segments_contiguous); }
+void mut_segments_contiguous(qp_stage_table *t) {
+    qp_stage_replace(t, "take_slices", segments_contiguous);
+}
 
 // Shapes spec 1.5, case 1: nobody asks whether the column shard is a whole number of blocks.
-static qp_status any_columns(const qp_layout *l, const qp_model *m, const qp_recipe *r, qp_refusal *why, int *which, qp_err *err) {
+static qp_status any_columns(const qp_layout *l, const qp_model *m, const qp_recipe *r, qp_refusal *why,
+                             int *which, qp_err *err) {
     const qp_status s = qp_layout_check(l, m, r, why, which, err);
     if (s != QP_REFUSED || *why != QP_REFUSE_BLOCK) return s;
     qp_err_clear(err);
@@ -51,4 +56,6 @@ static qp_status any_columns(const qp_layout *l, const qp_model *m, const qp_rec
     return QP_OK;
 }
 
-void mut_blocks_cut(qp_stage_table *t) { t->check_layout = any_columns; }
+void mut_blocks_cut(qp_stage_table *t) {
+    t->check_layout = any_columns;
+}

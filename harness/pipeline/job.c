@@ -70,12 +70,14 @@ static bool has_member(const qp_model *m, const char *name) {
     size_t n = strlen(name);
     for (int i = 0; i < m->n_modules; i++) {
         size_t k = strlen(m->modules[i].fqn);
-        if (k > n && m->modules[i].fqn[k - n - 1] == '.' && strcmp(m->modules[i].fqn + k - n, name) == 0) return true;
+        if (k > n && m->modules[i].fqn[k - n - 1] == '.' && strcmp(m->modules[i].fqn + k - n, name) == 0)
+            return true;
         for (int s = 0; s < m->modules[i].n_segments; s++) {
             const qp_segment *seg = &m->modules[i].segments[s];
             size_t g = seg->gen_name != NULL ? strlen(seg->gen_name) : 0;
             if (seg->name != NULL && strcmp(seg->name, name) == 0) return true;
-            if (g > n && seg->gen_name[g - n - 1] == '.' && strcmp(seg->gen_name + g - n, name) == 0) return true;
+            if (g > n && seg->gen_name[g - n - 1] == '.' && strcmp(seg->gen_name + g - n, name) == 0)
+                return true;
         }
     }
     return false;

@@ -106,8 +106,8 @@ static const qp_key pipeline_keys[] = {
     }
 
 static const qp_key quant_keys[] = {
-    KEY_FMT, KEY_IN,     KEY_SHAPE,       KEY_SEED,   KEY_DIST,     KEY_EDGE,
-    KEY_HEX, KEY_ENGINE, KEY_BWD("pass"), KEY_NARROW, KEY_MISALIGN, KEY_PAD, KEY_ORDER,
+    KEY_FMT,    KEY_IN,          KEY_SHAPE,  KEY_SEED,     KEY_DIST, KEY_EDGE,  KEY_HEX,
+    KEY_ENGINE, KEY_BWD("pass"), KEY_NARROW, KEY_MISALIGN, KEY_PAD,  KEY_ORDER,
 };
 static const qp_key grouped_keys[] = {
     KEY_FMT,
@@ -129,8 +129,8 @@ static const qp_key amax_keys[] = {
     KEY_FMT, KEY_IN, KEY_SHAPE, KEY_SEED, KEY_DIST, KEY_EDGE, KEY_HEX, KEY_MISALIGN, KEY_PAD, KEY_ORDER,
 };
 static const qp_key ste_keys[] = {
-    KEY_FMT, KEY_IN,     KEY_SHAPE,       KEY_SEED,     KEY_DIST,  KEY_EDGE,
-    KEY_HEX, KEY_ENGINE, KEY_BWD("clip"), KEY_MISALIGN, KEY_PAD, KEY_ORDER,
+    KEY_FMT, KEY_IN,     KEY_SHAPE,       KEY_SEED,     KEY_DIST, KEY_EDGE,
+    KEY_HEX, KEY_ENGINE, KEY_BWD("clip"), KEY_MISALIGN, KEY_PAD,  KEY_ORDER,
 };
 
 const qp_kind qp_kinds[] = {

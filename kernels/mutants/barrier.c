@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mutant in the words of the CUDA sources, run thread by thread by the simt shim: the tree reduction of amax.cu with the barrier
-// pulled into the branch of the active half. On a card it may hang or pass by luck; here it is a finding.
+// A mutant in the words of the CUDA sources, run thread by thread by the simt shim: the tree reduction of
+// amax.cu with the barrier pulled into the branch of the active half. On a card it may hang or pass by luck;
+// here it is a finding.
 #include <stdio.h>
 #include <string.h>
 

@@ -184,7 +184,8 @@ static void begin_tensor(const work *w, qp_grain grain) {
     if (w->l->op == QP_OP_QUANT)
         store(QP_FP32, w->t->weight_scale_2, 0, w->s->global(w->t->global_amax[0]) / 2688.0f);
     if (w->l->op != QP_OP_AMAX || w->t->amax_out == NULL || grain == QP_GRAIN_BLOCK) return;
-    for (int64_t i = 0; i < (grain == QP_GRAIN_TENSOR ? 1 : w->t->rows); i++) w->t->amax_out[i] = w->s->amax_begin(w->t->amax_out[i]);
+    for (int64_t i = 0; i < (grain == QP_GRAIN_TENSOR ? 1 : w->t->rows); i++)
+        w->t->amax_out[i] = w->s->amax_begin(w->t->amax_out[i]);
 }
 
 qp_status run_steps(const steps *s, const qp_launch *l, char *msg, size_t msg_bytes) {

@@ -181,9 +181,11 @@ static const qp_plugin_variant variants[] = {
     {"e2m1-ties-down", "numerics trap 9: every tie goes down", run_ties_down},
     {"global-scale-one", "E-127: the second-level scale is taken as 1", run_global_one},
     {"dequant-reciprocal-scale", "E-119: dequantizes with 1/weight_scale_2", run_ws2_reciprocal},
-    {"packs-with-unrounded-scale", "E-109: codes from the fp32 scale, the E4M3 scale is what is stored", run_unrounded_scale},
+    {"packs-with-unrounded-scale", "E-109: codes from the fp32 scale, the E4M3 scale is what is stored",
+     run_unrounded_scale},
     {"amax-not-zeroed", "E-122: the kernel that zeroes the running maximum is not launched", run_not_zeroed},
-    {"barrier-in-branch", "a barrier inside the branch that only half of the threads take (CUDA source)", run_barrier_in_branch},
+    {"barrier-in-branch", "a barrier inside the branch that only half of the threads take (CUDA source)",
+     run_barrier_in_branch},
 };
 
 static const qp_plugin plugin = {

@@ -23,16 +23,18 @@ typedef struct steps {
     bool (*skips)(const float *x, int n);           // is the output of this block left as it is
     void (*after_block)(const qp_launch *l, const qp_ktensor *t, int64_t row, int64_t col, int n,
                         const float *y);
-    float (*element_scale)(uint8_t byte, float p);  // block scale as the element codes see it; p: before the cast
-    float (*amax_begin)(float in_output);           // what a running maximum starts from
-    int scale_width; // elements under one dynamic block scale
+    float (*element_scale)(uint8_t byte,
+                           float p);      // block scale as the element codes see it; p: before the cast
+    float (*amax_begin)(float in_output); // what a running maximum starts from
+    int scale_width;                      // elements under one dynamic block scale
 } steps;
 
 extern const steps good_steps;
 
 qp_status run_steps(const steps *s, const qp_launch *launch, char *msg, size_t msg_bytes);
 
-// A CUDA kernel whose barrier stands in a branch, run thread by thread (barrier.c). Offers AMAX of bf16 per tensor.
+// A CUDA kernel whose barrier stands in a branch, run thread by thread (barrier.c). Offers AMAX of bf16 per
+// tensor.
 qp_status run_barrier_in_branch(const qp_launch *launch, char *msg, size_t msg_bytes);
 
 // Numbers (numbers.c): exact widening, RNE narrowing with canonical NaN, and E4M3.

@@ -87,7 +87,8 @@ static const struct {
     {"packs-with-unrounded-scale", QP_OP_QUANT, QP_NVFP4_STATIC},
 };
 
-// These show only under guard (what the output held before, a finding of the simt shim): doctor proves them live.
+// These show only under guard (what the output held before, a finding of the simt shim): doctor proves them
+// live.
 static const char *const shown_by_doctor[] = {"amax-not-zeroed", "barrier-in-branch"};
 
 START_TEST(every_mutant_is_live) {
@@ -121,7 +122,8 @@ START_TEST(every_variant_is_in_the_list_of_this_test_and_good_is_first) {
     const qp_plugin *p = open_plugin("mutants.so");
     ck_assert_str_eq(p->variants[0].name, "good");
     ck_assert_int_eq(p->n_variants, 1 + QP_COUNT(sins) + QP_COUNT(shown_by_doctor));
-    for (int i = 0; i < QP_COUNT(shown_by_doctor); i++) ck_assert(variant(p, shown_by_doctor[i])->run != NULL);
+    for (int i = 0; i < QP_COUNT(shown_by_doctor); i++)
+        ck_assert(variant(p, shown_by_doctor[i])->run != NULL);
     for (int i = 0; i < QP_COUNT(sins); i++) ck_assert(variant(p, sins[i].name)->run != NULL);
 }
 END_TEST

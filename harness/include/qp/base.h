@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The smallest common ground of every room: integers, sizes, attributes. libc headers only; C11, C++17 and CUDA.
+// The smallest common ground of every room: integers, sizes, attributes. libc headers only; C11, C++17 and
+// CUDA.
 #ifndef QP_BASE_H
 #define QP_BASE_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which decisions of a format the data of a run exercised. Filled by the reference while it answers; merged by addition and OR.
-// A comparison on data that never reached a decision proves nothing about it (verdict SUSPECT).
+// Which decisions of a format the data of a run exercised. Filled by the reference while it answers; merged
+// by addition and OR. A comparison on data that never reached a decision proves nothing about it (verdict
+// SUSPECT).
 #ifndef QP_COVERAGE_H
 #define QP_COVERAGE_H
 
@@ -8,7 +9,8 @@
 
 typedef struct qp_coverage {
     uint64_t n_elems;
-    uint64_t codes[4];       // bit c: element code c was the answer (INT8: two's complement byte; E4M3: byte; E2M1: nibble)
+    uint64_t codes[4]; // bit c: element code c was the answer (INT8: two's complement byte; E4M3: byte; E2M1:
+                       // nibble)
     uint64_t scale_bytes[4]; // bit s: E4M3 block scale byte s was the answer (two-level formats only)
     uint64_t n_code_ties;    // quotient exactly between two codes
     uint64_t n_scale_ties;   // block scale quotient exactly between two E4M3 values

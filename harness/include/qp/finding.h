@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a check says: one verdict with a reason from a closed list, counts, and the first difference. Worst verdict wins.
+// What a check says: one verdict with a reason from a closed list, counts, and the first difference. Worst
+// verdict wins.
 #ifndef QP_FINDING_H
 #define QP_FINDING_H
 
 #include "qp/base.h"
 
-typedef enum qp_verdict { QP_PASS, QP_SKIP, QP_SUSPECT, QP_FAILED, QP_VERDICT_BROKEN, QP_VERDICT_COUNT } qp_verdict;
+typedef enum qp_verdict {
+    QP_PASS,
+    QP_SKIP,
+    QP_SUSPECT,
+    QP_FAILED,
+    QP_VERDICT_BROKEN,
+    QP_VERDICT_COUNT
+} qp_verdict;
 
 static inline const char *qp_verdict_name(qp_verdict v) {
     static const char *const names[QP_VERDICT_COUNT] = {"PASS", "SKIP", "SUSPECT", "FAIL", "BROKEN"};
@@ -36,23 +44,24 @@ typedef enum qp_reason {
 
 static inline const char *qp_reason_name(qp_reason r) {
     static const char *const names[QP_WHY_COUNT] = {
-        "ok", "no-device", "not-built", "too-big", "nothing-judged", "coverage", "all-zero", "different", "missing",
-        "unexpected", "collective", "guard", "not-refused", "refused", "swallowed", "crash", "timeout", "oracle"};
+        "ok",          "no-device", "not-built", "too-big",    "nothing-judged", "coverage",
+        "all-zero",    "different", "missing",   "unexpected", "collective",     "guard",
+        "not-refused", "refused",   "swallowed", "crash",      "timeout",        "oracle"};
     return (unsigned)r < QP_WHY_COUNT ? names[r] : "?";
 }
 
 enum { QP_DIST_BINS = 33 }; // signed code distance -16..+16, the ends collect the rest
 
 typedef struct qp_finding {
-    const char *check;   // name of the check
+    const char *check; // name of the check
     qp_verdict verdict;
     qp_reason reason;
     int64_t n_judged, n_diff;
-    int64_t max_ulp;     // largest distance in units of the dtype's last place (NaN against number: INT64_MAX)
+    int64_t max_ulp; // largest distance in units of the dtype's last place (NaN against number: INT64_MAX)
     int64_t dist[QP_DIST_BINS]; // signed code distance histogram (bits checks)
-    char where[256];     // stage fqn field rank index of the first difference
-    char want[48], got[48]; // hex
-    char text[512];      // one sentence for people
+    char where[256];            // stage fqn field rank index of the first difference
+    char want[48], got[48];     // hex
+    char text[512];             // one sentence for people
 } qp_finding;
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The formats, ops and engines: names and geometry only. One row per format; a format is added by one enum line and one row.
-// A row with built = false is known by name and counted as skipped, never silently refused.
+// The formats, ops and engines: names and geometry only. One row per format; a format is added by one enum
+// line and one row. A row with built = false is known by name and counted as skipped, never silently refused.
 #ifndef QP_FORMAT_H
 #define QP_FORMAT_H
 
@@ -54,24 +54,35 @@ static inline const qp_format_row *qp_format_get(qp_format f) {
         {QP_INT8_AXIS0, "int8-axis0", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, true, true, "numerics 1"},
         {QP_FP8_E4M3, "fp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, true, true, "numerics 2"},
         {QP_FP8_AXIS0, "fp8-axis0", QP_ELEM_E4M3, QP_GRAIN_AXIS0, 0, 0, false, true, true, "numerics 2"},
-        {QP_FP8_BLOCK2D, "fp8-block2d", QP_ELEM_E4M3, QP_GRAIN_BLOCK2D, 128, 128, false, true, false, "numerics 5.6"},
+        {QP_FP8_BLOCK2D, "fp8-block2d", QP_ELEM_E4M3, QP_GRAIN_BLOCK2D, 128, 128, false, true, false,
+         "numerics 5.6"},
         {QP_NVFP4, "nvfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, true, "numerics 4.3, 4.5"},
-        {QP_NVFP4_STATIC, "nvfp4-static", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, true, "numerics 4.4, 4.5"},
-        {QP_NVFP4_46, "nvfp4-46", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, false, "numerics 4.4, 4.5"},
+        {QP_NVFP4_STATIC, "nvfp4-static", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, true,
+         "numerics 4.4, 4.5"},
+        {QP_NVFP4_46, "nvfp4-46", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, false,
+         "numerics 4.4, 4.5"},
         {QP_INT4, "int4", QP_ELEM_INT4, QP_GRAIN_TENSOR, 0, 0, false, false, false, "numerics 1"},
         {QP_INT4_AXIS0, "int4-axis0", QP_ELEM_INT4, QP_GRAIN_AXIS0, 0, 0, false, false, false, "numerics 1"},
-        {QP_INT4_BLOCK, "int4-block", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, false, false, "numerics 5.4"},
+        {QP_INT4_BLOCK, "int4-block", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, false, false,
+         "numerics 5.4"},
         {QP_INT4_AWQ, "int4-awq", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, false, false, "numerics 5.4"},
-        {QP_INT8_EXPORT, "int8-export", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, false, false, "numerics 2.6"},
-        {QP_FP8_EXPORT, "fp8-export", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, false, false, "numerics 2.6"},
+        {QP_INT8_EXPORT, "int8-export", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, false, false,
+         "numerics 2.6"},
+        {QP_FP8_EXPORT, "fp8-export", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, false, false,
+         "numerics 2.6"},
         {QP_MXFP4, "mxfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.1"},
-        {QP_MXFP6_E3M2, "mxfp6-e3m2", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.3"},
-        {QP_MXFP6_E2M3, "mxfp6-e2m3", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.3"},
-        {QP_MXFP8_E4M3, "mxfp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.2"},
-        {QP_MXFP8_E5M2, "mxfp8-e5m2", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.2"},
+        {QP_MXFP6_E3M2, "mxfp6-e3m2", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false,
+         "numerics 5.3"},
+        {QP_MXFP6_E2M3, "mxfp6-e2m3", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false,
+         "numerics 5.3"},
+        {QP_MXFP8_E4M3, "mxfp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_BLOCK, 1, 32, false, false, false,
+         "numerics 5.2"},
+        {QP_MXFP8_E5M2, "mxfp8-e5m2", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false,
+         "numerics 5.2"},
         {QP_MXINT8, "mxint8", QP_ELEM_INT8, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.3"},
         {QP_NF4, "nf4", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 64, false, false, false, "numerics 5.7"},
-        {QP_NVFP4_W4A8, "nvfp4-w4a8", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, true, false, false, "numerics 4.5"},
+        {QP_NVFP4_W4A8, "nvfp4-w4a8", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, true, false, false,
+         "numerics 4.5"},
     };
     return (unsigned)f < QP_FORMAT_COUNT ? &rows[f] : NULL;
 }
@@ -105,7 +116,8 @@ typedef enum qp_engine {
 
 static inline const char *qp_engine_name(qp_engine e) {
     static const char *const names[QP_ENGINE_COUNT] = {
-        "ieee", "torch-cpu", "triton-interp", "torch-cuda", "mx-ext", "triton", "compressed-tensors", "deepseek-fp8"};
+        "ieee",   "torch-cpu", "triton-interp",      "torch-cuda",
+        "mx-ext", "triton",    "compressed-tensors", "deepseek-fp8"};
     return (unsigned)e < QP_ENGINE_COUNT ? names[e] : "?";
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one interface of every kernel on every device, and of plug-ins. A launch handles N tensors at once (experts).
-// All data pointers of a launch are memory of the device that runs it; the tensor table itself is host memory.
-// A kernel writes exactly its outputs, reads exactly its inputs, and keeps no state.
+// The one interface of every kernel on every device, and of plug-ins. A launch handles N tensors at once
+// (experts). All data pointers of a launch are memory of the device that runs it; the tensor table itself is
+// host memory. A kernel writes exactly its outputs, reads exactly its inputs, and keeps no state.
 #ifndef QP_KERNEL_H
 #define QP_KERNEL_H
 
@@ -11,27 +11,29 @@
 
 QP_BEGIN_C
 
-// Shapes: x and grad are [rows, cols] with a row pitch of ld elements (ld >= cols); outputs have a pitch of exactly cols.
-// nb = (cols + 15) / 16 blocks a row; a partial last block is quantized as if padded with zeros.
+// Shapes: x and grad are [rows, cols] with a row pitch of ld elements (ld >= cols); outputs have a pitch of
+// exactly cols. nb = (cols + 15) / 16 blocks a row; a partial last block is quantized as if padded with
+// zeros.
 //
 // op         reads                                    writes
-// AMAX       x                                        amax_out: [1] tensor, [rows] axis0, [rows*nb] block, as fp32;
+// AMAX       x                                        amax_out: [1] tensor, [rows] axis0, [rows*nb] block, as
+// fp32;
 //                                                     a NaN in x gives 7fc00000
 // FAKEQUANT  x, amax (or global_amax, block amax)      y [rows, cols] in dtype
-// BACKWARD   x, grad, amax                            y = grad where |x| <= amax (compared in fp32, NaN x gives +0) or grad
-// QUANT      x, global_amax (, block amax)            codes, scales, weight_scale_2
-// DEQUANT    codes, scales, weight_scale_2            y [rows, cols] in dtype
+// BACKWARD   x, grad, amax                            y = grad where |x| <= amax (compared in fp32, NaN x
+// gives +0) or grad QUANT      x, global_amax (, block amax)            codes, scales, weight_scale_2 DEQUANT
+// codes, scales, weight_scale_2            y [rows, cols] in dtype
 typedef struct qp_ktensor {
     int64_t rows, cols, ld;
     const void *x;
-    const void *grad;           // pitch cols
+    const void *grad; // pitch cols
     void *y;
-    const float *amax;          // [1] | [rows] | static NVFP4: block amax [rows*nb]
-    const float *global_amax;   // [1], NVFP4 only
+    const float *amax;        // [1] | [rows] | static NVFP4: block amax [rows*nb]
+    const float *global_amax; // [1], NVFP4 only
     float *amax_out;
-    uint8_t *codes;             // NVFP4: rows * ((cols+1)/2) bytes, even column in the low nibble; in for DEQUANT
-    uint8_t *scales;            // NVFP4: rows * nb E4M3 bytes, canonical order; in for DEQUANT
-    float *weight_scale_2;      // NVFP4: [1]; in for DEQUANT
+    uint8_t *codes;        // NVFP4: rows * ((cols+1)/2) bytes, even column in the low nibble; in for DEQUANT
+    uint8_t *scales;       // NVFP4: rows * nb E4M3 bytes, canonical order; in for DEQUANT
+    float *weight_scale_2; // NVFP4: [1]; in for DEQUANT
 } qp_ktensor;
 
 typedef enum qp_bwd { QP_BWD_PASS, QP_BWD_CLIP } qp_bwd;
@@ -65,7 +67,7 @@ typedef struct qp_kernel_row {
     qp_op op;
     qp_format format;
     qp_engine engine;
-    qp_kernel_fn fn;  // NULL: not compiled into this binary (no CUDA toolkit): a SKIP with that reason
+    qp_kernel_fn fn; // NULL: not compiled into this binary (no CUDA toolkit): a SKIP with that reason
 } qp_kernel_row;
 
 // Defined in kernels/table.c; the linker joins.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What there is to quantize and who owns which slice: plain data shared by harness/model (which builds it), the pipeline
-// (which slices by it) and reference/ (which derives every slice again, by brute force, from these fields alone).
-// A module is ONE linear of the model with its global name. Experts are modules of their own.
+// What there is to quantize and who owns which slice: plain data shared by harness/model (which builds it),
+// the pipeline (which slices by it) and reference/ (which derives every slice again, by brute force, from
+// these fields alone). A module is ONE linear of the model with its global name. Experts are modules of their
+// own.
 #ifndef QP_MODULE_H
 #define QP_MODULE_H
 
@@ -17,31 +18,34 @@ typedef enum qp_style {
     QP_STYLE_REPLICATED, // every TP rank holds all
 } qp_style;
 
-// A run of rows that TP splits on its own. A column module has at least one. A rank's local rows are its parts of
-// segment 0, then of segment 1, ... (so they are not one contiguous slice of the full weight).
+// A run of rows that TP splits on its own. A column module has at least one. A rank's local rows are its
+// parts of segment 0, then of segment 1, ... (so they are not one contiguous slice of the full weight).
 typedef struct qp_segment {
     const char *name;     // "q", "k", "v", "gate", "up", "z", "x", "B", "C", "dt"
     const char *gen_name; // name of the tensor whose rows these are, for the generator and for weights=PATH
     int64_t rows;         // rows of this segment in the full weight
     int64_t units;        // heads or groups that must stay whole; rows % units == 0; 0 = single rows
-    bool replicate;       // KV heads: with more TP ranks than units, each unit is held by tp/units neighbouring ranks
-    int64_t gen_row0;     // row of the tensor gen_name at which this segment begins (in_proj: z, x, B, C, dt lie in one tensor)
-    int64_t gen_rows;     // rows of the tensor gen_name; its columns are the module's. Both are always filled in
+    bool replicate;   // KV heads: with more TP ranks than units, each unit is held by tp/units neighbouring
+                      // ranks
+    int64_t gen_row0; // row of the tensor gen_name at which this segment begins (in_proj: z, x, B, C, dt lie
+                      // in one tensor)
+    int64_t gen_rows; // rows of the tensor gen_name; its columns are the module's. Both are always filled in
 } qp_segment;
 
 typedef struct qp_module {
-    const char *fqn;   // global name without ".weight"; the expert number in it is the global one
+    const char *fqn;        // global name without ".weight"; the expert number in it is the global one
     const char *layer_kind; // "attn", "moe", "mlp", "mamba", "global"
-    int layer;         // -1 outside the layers
-    int expert;        // global expert number, -1 = not a routed expert
-    int n_experts;     // routed experts of that layer, 0 if not an expert
-    const char *projection; // fqn of an expert with the expert number taken out ("...experts.*.up_proj"); the fqn itself otherwise
-    int64_t out, in;   // full shape [out, in]
-    qp_style style;    // for an expert: how expert TP splits it
+    int layer;              // -1 outside the layers
+    int expert;             // global expert number, -1 = not a routed expert
+    int n_experts;          // routed experts of that layer, 0 if not an expert
+    const char *projection; // fqn of an expert with the expert number taken out ("...experts.*.up_proj"); the
+                            // fqn itself otherwise
+    int64_t out, in;        // full shape [out, in]
+    qp_style style;         // for an expert: how expert TP splits it
     const qp_segment *segments;
-    int n_segments;    // >= 1 for column; 1 for row and replicated (then it names the generator tensor)
-    int64_t in_units;  // row style: heads in the K dimension that must stay whole, 0 = none
-    bool quantizable;  // false: router, embedding, head, norm: listed for the parameter count only
+    int n_segments;   // >= 1 for column; 1 for row and replicated (then it names the generator tensor)
+    int64_t in_units; // row style: heads in the K dimension that must stay whole, 0 = none
+    bool quantizable; // false: router, embedding, head, norm: listed for the parameter count only
 } qp_module;
 
 typedef struct qp_layout {
@@ -49,9 +53,10 @@ typedef struct qp_layout {
 } qp_layout;
 
 // ranks = pp*dp*cp*tp. Dense: rank = ((pp_rank*dp + dp_rank)*cp + cp_rank)*tp + tp_rank.
-// Experts use the same n = dp*cp*tp ranks of a pipeline stage, i = rank % n: ep_rank = i / (n/ep), then within these
-// etp_rank = (i % (n/ep)) % etp, edp_rank = (i % (n/ep)) / etp. n % (etp*ep) == 0. (EP slowest, so that with dp = ep the
-// expert ranks of one dp_rank are neighbours; the pipeline records place them so too.)
+// Experts use the same n = dp*cp*tp ranks of a pipeline stage, i = rank % n: ep_rank = i / (n/ep), then
+// within these etp_rank = (i % (n/ep)) % etp, edp_rank = (i % (n/ep)) / etp. n % (etp*ep) == 0. (EP slowest,
+// so that with dp = ep the expert ranks of one dp_rank are neighbours; the pipeline records place them so
+// too.)
 typedef struct qp_coord {
     int rank, tp_rank, cp_rank, dp_rank, pp_rank, ep_rank, etp_rank, edp_rank;
 } qp_coord;
@@ -70,7 +75,8 @@ typedef enum qp_refusal {
 } qp_refusal;
 
 static inline const char *qp_refusal_name(qp_refusal r) {
-    static const char *const names[QP_REFUSE_COUNT] = {"none", "ranks", "experts", "units", "rows", "cols", "block", "layers"};
+    static const char *const names[QP_REFUSE_COUNT] = {"none", "ranks", "experts", "units",
+                                                       "rows", "cols",  "block",   "layers"};
     return (unsigned)r < QP_REFUSE_COUNT ? names[r] : "?";
 }
 

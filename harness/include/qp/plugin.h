@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A shared object that brings its own kernels: it exports qp_plugin_v1. Same launches, same judge as the built-in ones.
-// C ABI; nothing of the harness is needed to build one but these headers.
+// A shared object that brings its own kernels: it exports qp_plugin_v1. Same launches, same judge as the
+// built-in ones. C ABI; nothing of the harness is needed to build one but these headers.
 #ifndef QP_PLUGIN_H
 #define QP_PLUGIN_H
 
@@ -20,8 +20,8 @@ typedef struct qp_plugin_variant {
 } qp_plugin_variant;
 
 typedef struct qp_plugin {
-    int abi;               // QP_PLUGIN_ABI
-    size_t launch_bytes;   // sizeof(qp_launch), sizeof(qp_ktensor): a mismatch is refused, never a crash
+    int abi;             // QP_PLUGIN_ABI
+    size_t launch_bytes; // sizeof(qp_launch), sizeof(qp_ktensor): a mismatch is refused, never a crash
     size_t tensor_bytes;
     const char *name, *version;
     qp_device_kind device; // where its pointers live (cpu or cuda)

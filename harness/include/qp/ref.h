@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The law: what reference/ answers. Declared here, defined in reference/, joined by the linker.
-// Total functions over bit images: no allocation, no I/O, no global state, safe to call from many threads on different rows.
-// fp32 values travel as uint32_t images. The arithmetic of each engine: numerics spec, the sections named in qp_format_row.
+// Total functions over bit images: no allocation, no I/O, no global state, safe to call from many threads on
+// different rows. fp32 values travel as uint32_t images. The arithmetic of each engine: numerics spec, the
+// sections named in qp_format_row.
 #ifndef QP_REF_H
 #define QP_REF_H
 
@@ -11,14 +12,17 @@
 
 QP_BEGIN_C
 
-// ---- numbers -------------------------------------------------------------------------------------------------------
-// NaN results are the canonical quiet NaN of the type (bf16 7fc0, fp16 7e00, fp32 7fc00000); E4M3 NaN is 7f with the sign kept.
+// ---- numbers
+// ------------------------------------------------------------------------------------------------------- NaN
+// results are the canonical quiet NaN of the type (bf16 7fc0, fp16 7e00, fp32 7fc00000); E4M3 NaN is 7f with
+// the sign kept.
 
-uint32_t ref_to_f32(qp_dtype from, uint32_t bits);   // bf16, fp16, fp32, e4m3 image -> fp32 image, exact
-uint32_t ref_from_f32(qp_dtype to, uint32_t f32);    // RNE to bf16, fp16, fp32
+uint32_t ref_to_f32(qp_dtype from, uint32_t bits);    // bf16, fp16, fp32, e4m3 image -> fp32 image, exact
+uint32_t ref_from_f32(qp_dtype to, uint32_t f32);     // RNE to bf16, fp16, fp32
 uint8_t ref_e4m3_encode(uint32_t f32, bool saturate); // RNE; overflow and Inf: saturate ? 7e : 7f (sign kept)
 uint32_t ref_e4m3_decode(uint8_t code);
-uint8_t ref_e2m1_encode(uint32_t f32);  // sign<<3 | code, RNE, saturating, NaN -> 7 with the sign kept, -0 -> 8
+uint8_t
+ref_e2m1_encode(uint32_t f32); // sign<<3 | code, RNE, saturating, NaN -> 7 with the sign kept, -0 -> 8
 uint32_t ref_e2m1_decode(uint8_t nibble); // nibble 8 -> -0
 uint32_t ref_load_f32(qp_dtype t, const void *base, int64_t i);
 void ref_store_f32(qp_dtype t, void *base, int64_t i, uint32_t f32);
@@ -26,75 +30,95 @@ void ref_store_f32(qp_dtype t, void *base, int64_t i, uint32_t f32);
 uint32_t ref_mul(uint32_t a, uint32_t b);
 uint32_t ref_div(uint32_t a, uint32_t b);
 
-// ---- one tensor ----------------------------------------------------------------------------------------------------
+// ---- one tensor
+// ----------------------------------------------------------------------------------------------------
 
 typedef struct ref_spec {
     qp_format format;
     qp_engine engine;
-    qp_dtype dtype;              // of x, grad, y
-    int64_t rows, cols;          // of the whole tensor; x, y are contiguous
+    qp_dtype dtype;                 // of x, grad, y
+    int64_t rows, cols;             // of the whole tensor; x, y are contiguous
     int64_t block_rows, block_cols; // 0 = the format's default
     bool is_unsigned, narrow_range; // INT8
-    const uint32_t *amax;        // fp32 images: [1] tensor | [rows] axis0 | [block rows x block cols] block2d | static NVFP4: block amax [rows*nb]
-    uint32_t global_amax;        // NVFP4
-    qp_dtype amax_dtype;         // type of the amax tensor (backward with a dimensioned amax, numerics 1.5)
-    bool amax_0d;                // amax is a 0-dim tensor (backward)
+    const uint32_t *amax; // fp32 images: [1] tensor | [rows] axis0 | [block rows x block cols] block2d |
+                          // static NVFP4: block amax [rows*nb]
+    uint32_t global_amax; // NVFP4
+    qp_dtype amax_dtype;  // type of the amax tensor (backward with a dimensioned amax, numerics 1.5)
+    bool amax_0d;         // amax is a 0-dim tensor (backward)
 } ref_spec;
 
 // Does this (op, format, engine) exist? NULL: yes. Else one sentence that names the engines that do.
 const char *ref_unsupported(qp_op op, qp_format format, qp_engine engine);
-// Does the engine itself raise on this input (negative amax for INT under torch-cpu, negative x with unsigned)? NULL: no. x may be NULL.
+// Does the engine itself raise on this input (negative amax for INT under torch-cpu, negative x with
+// unsigned)? NULL: no. x may be NULL.
 const char *ref_refuses(const ref_spec *s, const void *x);
 
-// max |x| in the type of x over the grain, NaN propagates; out: fp32 images [1] | [rows] | [rows*nb] | [block rows*block cols].
-void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_t block_rows, int64_t block_cols,
-              const void *x, uint32_t *out);
+// max |x| in the type of x over the grain, NaN propagates; out: fp32 images [1] | [rows] | [rows*nb] | [block
+// rows*block cols].
+void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_t block_rows,
+              int64_t block_cols, const void *x, uint32_t *out);
 
 // Rows row0 .. row0+n_rows-1; x and y point at the first element of row0 (they may hold only these rows).
-// spec->amax always belongs to the whole tensor. block_scale (NVFP4 static, 4/6): fp32 [n_rows*nb], may be NULL. cov may be NULL.
-// Block2d: row0 and n_rows whole tensors only.
-void ref_fakequant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y, uint32_t *block_scale, qp_coverage *cov);
-void ref_backward(const ref_spec *s, qp_bwd bwd, int64_t row0, int64_t n_rows, const void *x, const void *grad, void *g);
+// spec->amax always belongs to the whole tensor. block_scale (NVFP4 static, 4/6): fp32 [n_rows*nb], may be
+// NULL. cov may be NULL. Block2d: row0 and n_rows whole tensors only.
+void ref_fakequant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
+                   uint32_t *block_scale, qp_coverage *cov);
+void ref_backward(const ref_spec *s, qp_bwd bwd, int64_t row0, int64_t n_rows, const void *x,
+                  const void *grad, void *g);
 // NVFP4 family. codes: n_rows*((cols+1)/2); scales: n_rows*nb; values (type dtype) may be NULL.
-void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes, uint8_t *scales, void *values,
-               qp_coverage *cov);
+void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,
+               uint8_t *scales, void *values, qp_coverage *cov);
 uint32_t ref_weight_scale_2(const ref_spec *s);
-void ref_dequant(qp_engine engine, qp_dtype out, int64_t rows, int64_t cols, const uint8_t *codes, const uint8_t *scales,
-                 uint32_t weight_scale_2, void *values);
+void ref_dequant(qp_engine engine, qp_dtype out, int64_t rows, int64_t cols, const uint8_t *codes,
+                 const uint8_t *scales, uint32_t weight_scale_2, void *values);
 // The same for blocks of another length than 16 (0 = 16).
 void ref_dequant_block(qp_dtype out, int64_t rows, int64_t cols, int64_t block_cols, const uint8_t *codes,
                        const uint8_t *scales, uint32_t weight_scale_2, void *values);
-// The fp32 block scale that fakequant uses and the one that pack implies, and the named class of a difference (numerics 4.3-4.5):
-// ULP: same E4M3 code, the fp32 scale differs by no more steps than the two spellings have roundings (1, seldom 2);
-// MIDPOINT: neighbouring codes, both quotients within their roundings of each other; LIFTED: pack's 2^-9 where fake has 0;
-// ZERO_BLOCK: pack's "a quotient of 0 becomes 1"; TINY: fake's 1e-5 rule (dynamic) or amax <= 2^-24 rule (static);
-// RANGE: a step of one spelling left the normal numbers of fp32 (global amax near the ends of the type, Inf, NaN).
+// The fp32 block scale that fakequant uses and the one that pack implies, and the named class of a difference
+// (numerics 4.3-4.5): ULP: same E4M3 code, the fp32 scale differs by no more steps than the two spellings
+// have roundings (1, seldom 2); MIDPOINT: neighbouring codes, both quotients within their roundings of each
+// other; LIFTED: pack's 2^-9 where fake has 0; ZERO_BLOCK: pack's "a quotient of 0 becomes 1"; TINY: fake's
+// 1e-5 rule (dynamic) or amax <= 2^-24 rule (static); RANGE: a step of one spelling left the normal numbers
+// of fp32 (global amax near the ends of the type, Inf, NaN).
 typedef enum ref_scale_class {
-    REF_SCALE_SAME, REF_SCALE_ULP, REF_SCALE_MIDPOINT, REF_SCALE_LIFTED, REF_SCALE_ZERO_BLOCK, REF_SCALE_TINY, REF_SCALE_UNEXPLAINED,
+    REF_SCALE_SAME,
+    REF_SCALE_ULP,
+    REF_SCALE_MIDPOINT,
+    REF_SCALE_LIFTED,
+    REF_SCALE_ZERO_BLOCK,
+    REF_SCALE_TINY,
+    REF_SCALE_UNEXPLAINED,
     REF_SCALE_RANGE,
     REF_SCALE_CLASS_COUNT
 } ref_scale_class;
-ref_scale_class ref_compare_scales(const ref_spec *s, uint32_t block_amax, uint8_t *pack_byte, uint32_t *fake_scale, uint32_t *pack_scale);
-// fake-quant of rows of blocks of 16 with GIVEN fp32 block scales (pack against fake-quant with pack's own scales): fl(P(|x|/S)*S),
-// no guard for a scale of 0, Inf or NaN. Equal to dequant(pack) for x without NaN and S != 0.
-void ref_fakequant_given_scale(qp_dtype dtype, int64_t rows, int64_t cols, const uint32_t *block_scale, const void *x, void *y);
+ref_scale_class ref_compare_scales(const ref_spec *s, uint32_t block_amax, uint8_t *pack_byte,
+                                   uint32_t *fake_scale, uint32_t *pack_scale);
+// fake-quant of rows of blocks of 16 with GIVEN fp32 block scales (pack against fake-quant with pack's own
+// scales): fl(P(|x|/S)*S), no guard for a scale of 0, Inf or NaN. Equal to dequant(pack) for x without NaN
+// and S != 0.
+void ref_fakequant_given_scale(qp_dtype dtype, int64_t rows, int64_t cols, const uint32_t *block_scale,
+                               const void *x, void *y);
 
-// ---- the pipeline, by brute force on the unsharded model -----------------------------------------------------------
+// ---- the pipeline, by brute force on the unsharded model
+// -----------------------------------------------------------
 
 qp_coord ref_coord(const qp_layout *l, int rank);
-qp_refusal ref_layout_refusal(const qp_layout *l, int n_layers, const qp_module *mods, const qp_qconfig *weight_cfg, int n_mods,
-                              int *which_module);
+qp_refusal ref_layout_refusal(const qp_layout *l, int n_layers, const qp_module *mods,
+                              const qp_qconfig *weight_cfg, int n_mods, int *which_module);
 bool ref_holds(const qp_module *m, const qp_layout *l, int rank);
 void ref_local_shape(const qp_module *m, const qp_layout *l, int rank, int64_t *rows, int64_t *cols);
-int64_t ref_global_row(const qp_module *m, const qp_layout *l, int rank, int64_t local_row); // -1 out of range
+int64_t ref_global_row(const qp_module *m, const qp_layout *l, int rank,
+                       int64_t local_row); // -1 out of range
 int64_t ref_global_col(const qp_module *m, const qp_layout *l, int rank, int64_t local_col);
 
 // group_of[i] = index of the first member of i's group, -1 = in no group (fewer than two enabled members).
-// hits NULL: the default patterns, matched here by plain suffixes. hits given: user patterns, one hit per module.
-void ref_groups(const qp_module *mods, const bool *weight_enabled, const qp_pattern_hit *hits, int n_mods, int *group_of);
+// hits NULL: the default patterns, matched here by plain suffixes. hits given: user patterns, one hit per
+// module.
+void ref_groups(const qp_module *mods, const bool *weight_enabled, const qp_pattern_hit *hits, int n_mods,
+                int *group_of);
 
-// Does rank's token shard hold token t; is token t routed to expert e: drawn again from the counter generator is the oracle's
-// job; this one says only how amax images combine: MAX of |x| images with NaN winning.
+// Does rank's token shard hold token t; is token t routed to expert e: drawn again from the counter generator
+// is the oracle's job; this one says only how amax images combine: MAX of |x| images with NaN winning.
 uint32_t ref_max_image(uint32_t a, uint32_t b);
 
 QP_END_C

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// qp_status says that the harness could not do its job; what a subject did right or wrong is a verdict (finding.h).
-// A function that can fail returns qp_status and takes qp_err *err last. The functions below live in harness/core.
+// qp_status says that the harness could not do its job; what a subject did right or wrong is a verdict
+// (finding.h). A function that can fail returns qp_status and takes qp_err *err last. The functions below
+// live in harness/core.
 #ifndef QP_STATUS_H
 #define QP_STATUS_H
 
@@ -36,7 +37,8 @@ typedef struct qp_err {
 } qp_err;
 
 // Stores the first failure (a later one does not overwrite it) and returns code. err may be NULL.
-qp_status qp_err_set(qp_err *err, qp_status code, const char *file, int line, const char *fmt, ...) QP_PRINTF(5, 6);
+qp_status qp_err_set(qp_err *err, qp_status code, const char *file, int line, const char *fmt, ...)
+    QP_PRINTF(5, 6);
 void qp_err_trail(qp_err *err, const char *file, int line);
 // Puts context in front of the message: "FILE: " + old text.
 void qp_err_prefix(qp_err *err, const char *fmt, ...) QP_PRINTF(2, 3);
@@ -44,26 +46,26 @@ void qp_err_clear(qp_err *err);
 const char *qp_status_name(qp_status code);
 
 #define QP_FAIL(code, ...) return qp_err_set(err, (code), __FILE__, __LINE__, __VA_ARGS__)
-#define QP_TRY(call)                              \
-    do {                                          \
-        qp_status qp_try_status_ = (call);        \
-        if (qp_try_status_ != QP_OK) {            \
-            qp_err_trail(err, __FILE__, __LINE__); \
-            return qp_try_status_;                \
-        }                                         \
+#define QP_TRY(call)                                                                                         \
+    do {                                                                                                     \
+        qp_status qp_try_status_ = (call);                                                                   \
+        if (qp_try_status_ != QP_OK) {                                                                       \
+            qp_err_trail(err, __FILE__, __LINE__);                                                           \
+            return qp_try_status_;                                                                           \
+        }                                                                                                    \
     } while (0)
-#define QP_FAIL_GOTO(status, out, code, ...)                                 \
-    do {                                                                     \
-        (status) = qp_err_set(err, (code), __FILE__, __LINE__, __VA_ARGS__); \
-        goto out;                                                            \
+#define QP_FAIL_GOTO(status, out, code, ...)                                                                 \
+    do {                                                                                                     \
+        (status) = qp_err_set(err, (code), __FILE__, __LINE__, __VA_ARGS__);                                 \
+        goto out;                                                                                            \
     } while (0)
-#define QP_TRY_GOTO(status, call, out)            \
-    do {                                          \
-        (status) = (call);                        \
-        if ((status) != QP_OK) {                  \
-            qp_err_trail(err, __FILE__, __LINE__); \
-            goto out;                             \
-        }                                         \
+#define QP_TRY_GOTO(status, call, out)                                                                       \
+    do {                                                                                                     \
+        (status) = (call);                                                                                   \
+        if ((status) != QP_OK) {                                                                             \
+            qp_err_trail(err, __FILE__, __LINE__);                                                           \
+            goto out;                                                                                        \
+        }                                                                                                    \
     } while (0)
 
 QP_END_C
