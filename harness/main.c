@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantproof: a command's name to its function; prints the error trail and owns the exit code. Nothing else.
-#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +41,7 @@ static int unknown(const char *name) {
 // arithmetic; so the heap keeps them (one heap for all threads).
 static void keep_memory(void) {
     (void)mallopt(M_MMAP_MAX, 0);
-    (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    (void)mallopt(M_TRIM_THRESHOLD, -1); // never
     (void)mallopt(M_ARENA_MAX, 1);
 }
 
