@@ -191,6 +191,8 @@ tests: $(TESTS) $(TEST_NEEDS)
 test: tests
 	scripts/run-tests $(B) $(TESTS)
 $(foreach r,$(ROOMS),$(eval test-$(r): $$(TESTS_$(r)); scripts/run-tests $$(B) $$(TESTS_$(r))))
+test-cmd: $(TEST_NEEDS)
+test-subject: $(PLUGINS)
 test-kernels: $(KTESTS) $(PLUGINS); scripts/run-tests $(B) $(KTESTS)
 test-reference: $(RTESTS); scripts/run-tests $(B) $(RTESTS)
 check: all tests

@@ -163,6 +163,18 @@ static qp_status judge(qp_case_sink *s, const qp_state *st, qp_arena *a, qp_tall
     return QP_OK;
 }
 
+// Every element counts once, by fake-quant. Pack adds which codes and scale bytes it reached (it keeps the
+// sign of zero), the loads show the same again.
+static void add_coverage(qp_sink_rank *slot, const qp_state *st, const qp_coverage *cov) {
+    if ((unsigned)st->format >= QP_FORMAT_COUNT) return;
+    qp_coverage *sum = &slot->coverage[st->format], bits = {0};
+    if (strcmp(st->stage, "fakequant") == 0) qp_coverage_merge(sum, cov);
+    if (strcmp(st->stage, "pack") != 0) return;
+    memcpy(bits.codes, cov->codes, sizeof bits.codes);
+    memcpy(bits.scale_bytes, cov->scale_bytes, sizeof bits.scale_bytes);
+    qp_coverage_merge(sum, &bits);
+}
+
 typedef struct piece {
     qp_tally tally;
     qp_coverage coverage;
@@ -200,8 +212,7 @@ static qp_status judge_pieces(qp_case_sink *s, const qp_state *st, qp_sink_rank 
             qp_err_set(err, status, __FILE__, __LINE__, "%s", pieces[i].err.msg);
         }
         qp_tally_merge(&slot->tally, &pieces[i].tally);
-        if ((unsigned)st->format < QP_FORMAT_COUNT)
-            qp_coverage_merge(&slot->coverage[st->format], &pieces[i].coverage);
+        add_coverage(slot, st, &pieces[i].coverage);
     }
     return status;
 }
@@ -213,8 +224,10 @@ static qp_status judge_state(qp_case_sink *s, const qp_state *st, qp_sink_rank *
     int n = rows_each > 0 ? (int)((st->n_rows_held + rows_each - 1) / rows_each) : 0;
     if (s->alone && st->data != NULL && n > 1 && st->rows > 1)
         return judge_pieces(s, st, slot, rows_each, n, err);
-    qp_coverage *cov = (unsigned)st->format < QP_FORMAT_COUNT ? &slot->coverage[st->format] : NULL;
-    return judge(s, st, slot->scratch, &slot->tally, cov, err);
+    qp_coverage cov = {0};
+    QP_TRY(judge(s, st, slot->scratch, &slot->tally, &cov, err));
+    add_coverage(slot, st, &cov);
+    return QP_OK;
 }
 
 static qp_status take_state(void *user, const qp_state *st, qp_err *err) {
