@@ -196,7 +196,7 @@ test-subject: $(PLUGINS)
 test-kernels: $(KTESTS) $(PLUGINS); scripts/run-tests $(B) $(KTESTS)
 test-reference: $(RTESTS); scripts/run-tests $(B) $(RTESTS)
 check: all tests
-	CC="$(CC)" CXX="$(CXX)" scripts/check $(B) $(HAVE_CUDA) $(HAVE_WITNESS) "$(NVCC)" $(TESTS)
+	@CC="$(CC)" CXX="$(CXX)" scripts/check $(B) $(HAVE_CUDA) $(HAVE_WITNESS) "$(NVCC)" $(TESTS)
 exhaustive: $(B)/exhaustive
 	$(B)/exhaustive
 asan: tests

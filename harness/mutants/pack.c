@@ -31,7 +31,8 @@ static qp_status scales_of_expert_0(qp_rank *r, qp_err *err) {
         for (int k = 0; k < r->n_q && !first && q->projection >= 0; k++)
             if (r->q[k].projection == q->projection && r->q[k].packed) first = &r->q[k];
         if (!first || first == q || !q->packed) continue;
-        const int64_t nb = qp_blocks(q->slice.n_cols), n = q->n_sample < first->n_sample ? q->n_sample : first->n_sample;
+        const int64_t nb = qp_blocks(q->slice.n_cols),
+                      n = q->n_sample < first->n_sample ? q->n_sample : first->n_sample;
         q->weight_scale_2 = first->weight_scale_2;
         memcpy(q->scales, first->scales, (size_t)(n * nb));
     }

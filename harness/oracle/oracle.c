@@ -67,21 +67,27 @@ qp_status qp_oracle_new(const qp_oracle_spec *spec, qp_oracle **out, qp_err *err
     qp_arena *arena = qp_arena_new();
     if (arena == NULL) QP_FAIL(QP_NOMEM, "out of memory for the oracle");
     qp_status status = QP_OK;
-    qp_oracle *o;
+    qp_oracle *o = NULL;
     QP_TRY_GOTO(status, QP_NEW(arena, o, 1), out);
     o->arena = arena;
     o->spec = *spec;
     o->n = spec->model->n_modules;
+    QP_TRY_GOTO(status, pack_memo_new(o->n, &o->memo, err), out);
     QP_TRY_GOTO(status, decide(o, err), out);
     QP_TRY_GOTO(status, oracle_measure_weights(o, err), out);
     QP_TRY_GOTO(status, oracle_measure_groups(o, err), out);
     QP_TRY_GOTO(status, oracle_measure_tokens(o, err), out);
     *out = o;
 out:
-    if (status != QP_OK) qp_arena_free(arena);
+    if (status != QP_OK) {
+        if (o != NULL) pack_memo_free(o->memo);
+        qp_arena_free(arena);
+    }
     return status;
 }
 
 void qp_oracle_free(qp_oracle *o) {
-    if (o != NULL) qp_arena_free(o->arena);
+    if (o == NULL) return;
+    pack_memo_free(o->memo);
+    qp_arena_free(o->arena);
 }

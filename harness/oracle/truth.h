@@ -20,8 +20,11 @@ typedef struct module_truth {
         *token_amax; // [tokens] max |x| of each token over all columns; NULL when the input quantizer is off
 } module_truth;
 
+typedef struct pack_memo pack_memo; // memo.c
+
 struct qp_oracle {
     qp_oracle_spec spec;
+    pack_memo *memo;
     qp_arena *arena;
     module_truth *mods; // [n] in model order
     int n;
@@ -78,6 +81,15 @@ void view_generated(const view *v, const qp_gen *g, const char *name, void *out)
 qp_status view_amax(const view *v, bool local, qp_arena *a, uint32_t **images, int64_t *rows, int64_t *cols,
                     qp_err *err);
 void view_amax_shape(const view *v, int64_t *rows, int64_t *cols);
+// memo.c: what the reference packs the held rows into; lives as long as the oracle or the arena.
+typedef struct packed_answer {
+    const uint8_t *codes, *scales; // [n_held, (cols+1)/2], [n_held, nb]
+    uint32_t weight_scale_2;
+    qp_coverage coverage;
+} packed_answer;
+qp_status pack_memo_new(int n_modules, pack_memo **out, qp_err *err);
+void pack_memo_free(pack_memo *m);
+qp_status view_packed(const view *v, qp_arena *a, packed_answer *out, qp_err *err);
 // values.c
 qp_status view_spec(const view *v, qp_arena *a, ref_spec *out, qp_err *err);
 qp_status view_values(const view *v, qp_arena *a, void *want, qp_coverage *cov, qp_err *err);

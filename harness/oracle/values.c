@@ -48,41 +48,32 @@ static qp_status backward(const view *v, const ref_spec *s, const void *x, void 
     return QP_OK;
 }
 
-static qp_status pack(const view *v, const ref_spec *s, const void *x, void *want, qp_coverage *cov,
-                      qp_err *err) {
-    qp_status status = QP_OK;
-    size_t n_codes = (size_t)(v->n_held * ((v->cols + 1) / 2)),
-           n_scales = (size_t)(v->n_held * oracle_blocks(v->cols));
-    bool packed = strcmp(v->st->field, "weight_packed") == 0;
-    uint8_t *codes = malloc(n_codes + 1), *scales = malloc(n_scales + 1);
-    if (codes == NULL || scales == NULL)
-        QP_FAIL_GOTO(status, out, QP_NOMEM, "out of memory for the codes of %s", v->t->module->fqn);
-    ref_quant(s, 0, v->n_held, x, codes, scales, NULL, packed ? cov : NULL);
-    if (packed)
-        memcpy(want, codes, n_codes);
-    else if (strcmp(v->st->field, "weight_scale") == 0)
-        memcpy(want, scales, n_scales);
-    else
-        ref_dequant(QP_ENGINE_IEEE, v->t->dtype, v->n_held, v->cols, codes, scales, ref_weight_scale_2(s),
+static qp_status pack(const view *v, qp_arena *a, void *want, qp_coverage *cov, qp_err *err) {
+    packed_answer p;
+    QP_TRY(view_packed(v, a, &p, err));
+    if (strcmp(v->st->field, "weight_packed") == 0) {
+        memcpy(want, p.codes, (size_t)(v->n_held * ((v->cols + 1) / 2)));
+        if (cov != NULL) qp_coverage_merge(cov, &p.coverage);
+    } else if (strcmp(v->st->field, "weight_scale") == 0) {
+        memcpy(want, p.scales, (size_t)(v->n_held * oracle_blocks(v->cols)));
+    } else {
+        ref_dequant(QP_ENGINE_IEEE, v->t->dtype, v->n_held, v->cols, p.codes, p.scales, p.weight_scale_2,
                     want);
-out:
-    free(codes);
-    free(scales);
-    return status;
+    }
+    return QP_OK;
 }
 
 qp_status view_values(const view *v, qp_arena *a, void *want, qp_coverage *cov, qp_err *err) {
     const char *field = v->st->field;
     qp_status status = QP_OK;
     ref_spec s = {0};
+    if (strcmp(field, "grad") != 0 && strcmp(field, "y") != 0) return pack(v, a, want, cov, err);
     if (v->t->weight.enabled) QP_TRY(view_spec(v, a, &s, err));
     void *x = malloc((size_t)(v->n_held * v->cols) * qp_dtype_bytes(v->t->dtype) + 1);
     if (x == NULL) QP_FAIL(QP_NOMEM, "out of memory for rows of %s", v->t->module->fqn);
     QP_TRY_GOTO(status, view_weight(v, x, err), out);
     if (strcmp(field, "grad") == 0)
         QP_TRY_GOTO(status, backward(v, &s, x, want, err), out);
-    else if (strcmp(field, "y") != 0)
-        QP_TRY_GOTO(status, pack(v, &s, x, want, cov, err), out);
     else if (v->t->weight.enabled)
         ref_fakequant(&s, 0, v->n_held, x, want, NULL, cov);
     else // a disabled quantizer is the identity
