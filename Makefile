@@ -186,7 +186,7 @@ TEST_NEEDS := $(B)/quantproof $(PLUGINS)
 .DEFAULT_GOAL := all
 .PHONY: all test check lint headers layers asan tsan format help exhaustive clean tests $(addprefix test-,$(ROOMS) kernels reference)
 all: $(B)/quantproof $(PLUGINS)
-	@$(if $(filter 1,$(HAVE_CUDA)),echo "CUDA: $(CUDA_BUILT)$(if $(CUDA_LEFT_OUT), (left out: $(CUDA_LEFT_OUT)))",echo "CUDA: no toolkit found; built without the cuda device")
+	@$(if $(filter 1,$(HAVE_CUDA)),echo "CUDA: $(CUDA_BUILT)$(if $(CUDA_LEFT_OUT), (left out: $(CUDA_LEFT_OUT)))",echo "CUDA: no toolkit found; built without the cuda device") >&2
 tests: $(TESTS) $(TEST_NEEDS)
 test: tests
 	scripts/run-tests $(B) $(TESTS)
