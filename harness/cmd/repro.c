@@ -27,7 +27,7 @@ static void show_coverage(const qp_case_result *r) {
            c->n_zero_blocks, c->n_nan, c->n_inf);
 }
 
-static void show_result(const qp_case_result *r, bool color) {
+static void show_result(const qp_case_result *r, const qp_cmd_options *o, bool color) {
     qp_show_findings(r);
     for (int i = 0; i < r->n_stages; i++)
         printf("  stage %-14s %14" PRId64 " judged %10" PRId64 " different\n", r->stages[i].stage,
@@ -36,7 +36,7 @@ static void show_result(const qp_case_result *r, bool color) {
     if (r->notes != NULL && r->notes[0] != '\0') printf("  note: %s\n", r->notes);
     printf("  %.2f s, peak %.1f MiB, %" PRId64 " elements judged, subject %s on %s\n", r->seconds,
            (double)r->peak_bytes / (1 << 20), r->elements_judged, r->subject, r->device);
-    qp_show_case(r, color);
+    qp_show_case(r, o, color);
 }
 
 static qp_status run_cases(const qp_cmd_options *o, qp_session *session, const qp_selected *cases,
@@ -57,7 +57,7 @@ static qp_status run_cases(const qp_cmd_options *o, qp_session *session, const q
         qp_signals_case(c->line, o->timeout_s);
         qp_session_run(session, c, a, &r, &own);
         qp_signals_case(NULL, 0);
-        show_result(&r, qp_use_color(o));
+        show_result(&r, o, qp_use_color(o));
         qp_totals_add(totals, &r);
     }
     return QP_OK;

@@ -24,7 +24,12 @@ static void paint(qp_verdict v, bool color, const char *text) {
         printf("%s", text);
 }
 
-void qp_show_case(const qp_case_result *r, bool color) {
+// The options without which the same line would not show the same: only those that were given.
+static void show_given(const char *option, const char *value, const char *dflt) {
+    if (value != NULL && strcmp(value, dflt) != 0) printf(" %s %s", option, value);
+}
+
+void qp_show_case(const qp_case_result *r, const qp_cmd_options *o, bool color) {
     paint(r->verdict, color, qp_verdict_name(r->verdict));
     printf("  %s\n", r->line);
     if (r->verdict == QP_PASS) return;
@@ -37,8 +42,12 @@ void qp_show_case(const qp_case_result *r, bool color) {
                    f->where[0] != '\0' ? ", the first at " : "", f->where);
         if (f->want[0] != '\0' || f->got[0] != '\0') printf("      want %s  got %s\n", f->want, f->got);
     }
-    if (r->verdict > QP_SKIP && strcmp(r->id, QP_RUN_ID) != 0)
-        printf("    again: quantproof repro '%s'\n", r->line);
+    if (r->verdict <= QP_SKIP || strcmp(r->id, QP_RUN_ID) == 0) return;
+    printf("    again: quantproof repro '%s'", r->line);
+    show_given("--device", o->device, "auto");
+    show_given("--subject", o->subject, "builtin");
+    show_given("--inject", o->inject, "");
+    printf("\n");
 }
 
 void qp_show_findings(const qp_case_result *r) {
@@ -102,13 +111,13 @@ static void show_formats(const qp_case_result *results, int n, bool table) {
     }
 }
 
-static void show_red(const qp_case_result *results, int n, bool color) {
+static void show_red(const qp_case_result *results, int n, const qp_cmd_options *o) {
     int shown = 0, red = 0;
     for (int v = QP_VERDICT_COUNT - 1; v >= QP_SUSPECT; v--)
         for (int i = 0; i < n; i++) {
             if ((int)results[i].verdict != v) continue;
             red++;
-            if (shown++ < MAX_RED) qp_show_case(&results[i], color);
+            if (shown++ < MAX_RED) qp_show_case(&results[i], o, qp_use_color(o));
         }
     if (red > MAX_RED) printf("... and %d more: report.txt has them all\n", red - MAX_RED);
 }
@@ -130,7 +139,7 @@ void qp_show_summary(const qp_case_result *results, int n, const qp_run_totals *
     int64_t judged = 0;
     bool color = qp_use_color(o), green = strcmp(exit_name, "green") == 0;
     for (int i = 0; i < n; i++) judged += results[i].elements_judged;
-    show_red(results, n, color);
+    show_red(results, n, o);
     paint(green ? QP_PASS : QP_FAILED, color, exit_name);
     printf(": %d cases, %d pass, %d skip, %d suspect, %d fail, %d broken", t->n_selected, t->n_pass,
            t->n_skip, t->n_suspect, t->n_fail + t->n_refused + t->n_crashed, t->n_broken);

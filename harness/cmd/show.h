@@ -21,7 +21,7 @@ void qp_progress_clear(qp_progress *p);
 
 bool qp_use_color(const qp_cmd_options *o);
 // One red, suspect or skipped case: text, findings (where, want, got), the line to run it again.
-void qp_show_case(const qp_case_result *r, bool color);
+void qp_show_case(const qp_case_result *r, const qp_cmd_options *o, bool color);
 // Every check that ran, with its counts (repro).
 void qp_show_findings(const qp_case_result *r);
 // The end of a run: counts, what it proves, where the report is.
