@@ -119,6 +119,7 @@ static qp_status check_head(const char *file, json_t *doc, json_t **records, qp_
 static qp_status replay_file(const char *file, totals *t, qp_err *err) {
     json_error_t where;
     json_t *records, *doc = json_load_file(file, JSON_REJECT_DUPLICATES, &where);
+    if (!doc && where.line < 0) QP_FAIL(QP_IO, "%s", where.text); // it could not be opened: the text names it
     if (!doc) QP_FAIL(QP_CORRUPT, "%s:%d:%d: %s", file, where.line, where.column, where.text);
     qp_status status = check_head(file, doc, &records, err);
     if (status == QP_OK) printf("%s\n", file);

@@ -14,7 +14,7 @@ static const size_t memo_bytes_max = (size_t)3 << 30;
 typedef struct entry {
     struct entry *next;
     int64_t n_rows, cols, col0;
-    uint64_t rows; // hash of the full rows, in order
+    uint64_t rows; // 64-bit hash of the numbers of the full rows, in order: equal hashes count as equal rows
     uint32_t global_amax;
     packed_answer answer;
 } entry;
@@ -87,23 +87,26 @@ qp_status view_packed(const view *v, qp_arena *a, packed_answer *out, qp_err *er
         *out = known->answer; // entries are never changed once they are in the list
         return QP_OK;
     }
-    entry *e = NULL;
-    if (!keep)
-        QP_TRY(qp_arena_get(a, n_bytes, &e, err));
-    else if ((e = malloc(n_bytes)) == NULL)
-        QP_FAIL(QP_NOMEM, "out of memory for the codes of %s", v->t->module->fqn);
-    *e = key;
-    uint8_t *codes = (uint8_t *)(e + 1);
-    const qp_status status = compute(v, a, codes, codes + n_codes, &e->answer, err);
-    if (status == QP_OK) *out = e->answer;
+    entry *e = keep ? malloc(n_bytes) : NULL;
+    qp_status status = QP_OK;
+    if (!keep) QP_TRY(qp_arena_get(a, n_bytes, &e, err));
+    if (e != NULL) {
+        *e = key;
+        uint8_t *codes = (uint8_t *)(e + 1);
+        status = compute(v, a, codes, codes + n_codes, &e->answer, err);
+        if (status == QP_OK) *out = e->answer;
+    } else
+        status = qp_err_set(err, QP_NOMEM, __FILE__, __LINE__, "out of memory for the codes of %s",
+                            v->t->module->fqn);
     if (!keep) return status;
-    if (status != QP_OK) {
-        free(e);
-        return status;
-    }
     pthread_mutex_lock(&m->lock);
-    e->next = m->heads[module];
-    m->heads[module] = e;
+    if (status == QP_OK) {
+        e->next = m->heads[module];
+        m->heads[module] = e;
+    } else {
+        m->bytes -= n_bytes;
+        free(e);
+    }
     pthread_mutex_unlock(&m->lock);
-    return QP_OK;
+    return status;
 }
