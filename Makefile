@@ -176,8 +176,8 @@ RTESTS := $(patsubst reference/tests/%.c,$(B)/tests/reference-%,$(wildcard refer
 $(RTESTS): $(B)/tests/reference-%: reference/tests/%.c $(LIBS_reference) $(WITNESS)
 	@mkdir -p $(@D)
 	$(CC) $(CF) $(OMP) -DQP_HAVE_WITNESS=$(HAVE_WITNESS) -Iharness/include -Ireference $< -o $@ $(WITNESS) $(LIBS_reference) $(CHECK_LIBS) $(LDLIBS)
-$(B)/exhaustive: reference/tests/exhaustive.c $(LIBS_reference) $(WITNESS)
-	$(CC) $(CF) $(OMP) -DQP_HAVE_WITNESS=$(HAVE_WITNESS) -Iharness/include -Ireference $< -o $@ $(WITNESS) $(LIBS_reference) $(LDLIBS)
+$(B)/exhaustive: $(wildcard reference/tests/exhaustive*.c) $(LIBS_reference) $(WITNESS)
+	$(CC) $(CF) $(OMP) -DQP_HAVE_WITNESS=$(HAVE_WITNESS) -Iharness/include -Ireference $(filter %.c,$^) -o $@ $(WITNESS) $(LIBS_reference) $(LDLIBS)
 
 TESTS := $(RTESTS) $(KTESTS) $(foreach r,$(ROOMS),$(TESTS_$(r)))
 # tests that need the program or a plug-in beside them

@@ -29,7 +29,8 @@ static float answer(const fp8_rule *rule, float x, qp_coverage *cov) {
 }
 
 void ref_fakequant_fp8(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
-                       qp_coverage *cov) {
+                       uint32_t *block_scale, qp_coverage *cov) {
+    (void)block_scale; // NVFP4 only
     const ref_grain g = ref_grain_of_spec(s);
     for (int64_t r = 0; r < n_rows; r++) {
         for (int64_t seg = 0; seg < g.n_segs; seg++) {

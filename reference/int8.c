@@ -63,7 +63,8 @@ static float answer(const int8_rule *rule, float x, qp_coverage *cov) {
 }
 
 void ref_fakequant_int8(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
-                        qp_coverage *cov) {
+                        uint32_t *block_scale, qp_coverage *cov) {
+    (void)block_scale; // NVFP4 only
     const ref_grain g = ref_grain_of_spec(s);
     const bool torch_tiny = s->engine == QP_ENGINE_TORCH_CPU && torch_tiny_rule(s, &g);
     for (int64_t r = 0; r < n_rows; r++) {

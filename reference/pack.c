@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NVFP4 real quantization: block scales, packed codes, dequantized values (numerics 4.5, true divisions), and
-// dequantize in the standard order. INT8 and FP8 real tensors are not here: they follow other rules
-// (numerics 2.6, 5.5).
+// dequantize in the standard order.
 #include "ref_internal.h"
 
 typedef struct block {
@@ -47,8 +46,8 @@ static void quantize_block(const block *b, float scale, qp_coverage *cov) {
     if (b->col1 == b->spec->cols && b->col1 % 2 == 1) put_nibble(b->codes, b->col1, encode(0.0f / scale));
 }
 
-void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,
-               uint8_t *scales, void *values, qp_coverage *cov) {
+void ref_quant_nvfp4(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,
+                     void *scales, void *values, qp_coverage *cov) {
     const ref_grain g = ref_grain_of_spec(s);
     const ref_nv nv = ref_nv_of(s);
     for (int64_t r = 0; r < n_rows; r++) {
@@ -65,29 +64,25 @@ void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, u
                                    ? ref_block_amax(s->dtype, x, b.row_first + b.col0, b.col1 - b.col0, true)
                                    : ref_float(s->amax[ref_amax_index(&g, row0 + r, seg)]);
             const ref_nv_scale scale = ref_nv_pack_scale(&nv, amax);
-            scales[r * g.n_segs + seg] = scale.code;
+            ((uint8_t *)scales)[r * g.n_segs + seg] = scale.code;
             ref_cover_scale(cov, ref_image(scale.quotient), scale.code, amax == 0.0f);
             quantize_block(&b, scale.scale, cov);
         }
     }
 }
 
-void ref_dequant_block(qp_dtype out, int64_t rows, int64_t cols, int64_t block_cols, const uint8_t *codes,
-                       const uint8_t *scales, uint32_t weight_scale_2, void *values) {
-    const ref_grain g = ref_grain_of(QP_GRAIN_BLOCK, cols, 0, block_cols);
-    for (int64_t r = 0; r < rows; r++) {
-        const uint8_t *row = codes + r * ((cols + 1) / 2);
-        for (int64_t c = 0; c < cols; c++) {
-            const float sf = ref_e4m3_value(scales[ref_amax_index(&g, r, c / g.width)]);
+// Every engine that dequantizes here does it in the standard order.
+void ref_dequant_nvfp4(const ref_spec *s, qp_dtype out, int64_t n_rows, const uint8_t *codes,
+                       const void *scales, uint32_t weight_scale_2, void *values) {
+    const ref_grain g = ref_grain_of_spec(s);
+    const uint8_t *bytes = scales;
+    for (int64_t r = 0; r < n_rows; r++) {
+        const uint8_t *row = codes + r * ((s->cols + 1) / 2);
+        for (int64_t c = 0; c < s->cols; c++) {
+            const float sf = ref_e4m3_value(bytes[ref_amax_index(&g, r, c / g.width)]);
             const float scale = sf * ref_float(weight_scale_2);
             const uint8_t nibble = c % 2 == 0 ? row[c / 2] & 15 : row[c / 2] >> 4;
-            ref_store_f32(out, values, r * cols + c, decode(nibble, scale));
+            ref_store_f32(out, values, r * s->cols + c, decode(nibble, scale));
         }
     }
-}
-
-void ref_dequant(qp_engine engine, qp_dtype out, int64_t rows, int64_t cols, const uint8_t *codes,
-                 const uint8_t *scales, uint32_t weight_scale_2, void *values) {
-    (void)engine; // every engine that dequantizes here does it in the standard order
-    ref_dequant_block(out, rows, cols, 0, codes, scales, weight_scale_2, values);
 }

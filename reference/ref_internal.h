@@ -136,15 +136,19 @@ ref_nv_scale ref_nv_pack_scale(const ref_nv *nv, float block_amax);
 // max |x| of n elements from first; NaN elements ignored (Triton) or winning (torch).
 float ref_block_amax(qp_dtype dtype, const void *x, int64_t first, int64_t n, bool nan_wins);
 
-// ---- fake-quant per format
+// ---- the ops per format family, as engines.c lists them
 // ----------------------------------------------------------------------------------------------
 
-void ref_fakequant_int8(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
-                        qp_coverage *cov);
-void ref_fakequant_fp8(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
-                       qp_coverage *cov);
-void ref_fakequant_nvfp4(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
-                         uint32_t *block_scale, qp_coverage *cov);
+typedef void ref_fakequant_fn(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
+                              uint32_t *block_scale, qp_coverage *cov);
+typedef void ref_quant_fn(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,
+                          void *scales, void *values, qp_coverage *cov);
+typedef void ref_dequant_fn(const ref_spec *s, qp_dtype out, int64_t n_rows, const uint8_t *codes,
+                            const void *scales, uint32_t weight_scale_2, void *values);
+
+ref_fakequant_fn ref_fakequant_int8, ref_fakequant_fp8, ref_fakequant_nvfp4;
+ref_quant_fn ref_quant_nvfp4;
+ref_dequant_fn ref_dequant_nvfp4;
 
 // ---- coverage: NULL means nobody asked
 // ------------------------------------------------------------------------------------

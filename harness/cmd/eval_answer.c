@@ -70,7 +70,7 @@ static qp_status spec_of(const eval_case *c, qp_engine engine, qp_arena *a, ref_
         s->block_cols = c->block_cols;
     }
     const char *key = eval_get(c, "block_amax") != NULL ? "block_amax" : "amax";
-    if (eval_get(c, key) != NULL || f->grain == QP_GRAIN_BLOCK2D)
+    if (c->format != QP_NVFP4 && c->format != QP_NVFP4_W4A8 && eval_get(c, "x") != NULL)
         QP_TRY(amax_of(c, key, f->grain, a, &s->amax, err));
     if (!f->has_global) return QP_OK;
     if (eval_given(c, "global_amax")) {
@@ -116,28 +116,74 @@ qp_status eval_answer_backward(const eval_case *c, qp_engine engine, qp_arena *a
     return QP_OK;
 }
 
+// The fp32 scale of formats that take one: of the line, or amax / levels by one true division.
+static qp_status given_scale(const eval_case *c, const qp_format_row *f, qp_arena *a, ref_spec *s,
+                             qp_err *err) {
+    if (f->scale != QP_SCALE_GIVEN) return QP_OK;
+    if (eval_given(c, "scale")) {
+        s->scale = data_of(c, "scale");
+        return QP_OK;
+    }
+    const uint32_t top = f->element == QP_ELEM_E4M3   ? 0x43e00000u
+                         : f->element == QP_ELEM_INT8 ? 0x42fe0000u
+                                                      : 0x40e00000u;
+    int64_t n = eval_wanted_count(c, &c->row->keys[eval_key_index(c->row, "scale")]);
+    uint32_t *images = NULL;
+    QP_TRY(QP_NEW(a, images, n));
+    ref_amax(f->grain, c->in, c->rows, c->cols, c->block_rows, c->block_cols, data_of(c, "x"), images);
+    for (int64_t i = 0; i < n; i++) images[i] = ref_div(images[i], top);
+    s->scale = images;
+    return QP_OK;
+}
+
+static qp_status add_if(const eval_case *c, const char *name, qp_arena *a, eval_answer *out, void *data_ptr,
+                        qp_err *err) {
+    int k = eval_key_index(c->row, name);
+    if (k < 0) return QP_OK;
+    return add_answer(c, name, eval_wanted_count(c, &c->row->keys[k]), a, out, data_ptr, err);
+}
+
 qp_status eval_answer_quant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
                             qp_err *err) {
     ref_spec s;
-    uint8_t *codes = NULL, *scales = NULL;
+    uint8_t *codes = NULL, *scales_i8 = NULL;
     uint32_t *ws2 = NULL;
-    void *values = NULL;
+    void *scales = NULL, *double_scale = NULL, *values = NULL;
     QP_TRY(spec_of(c, engine, a, &s, err));
-    QP_TRY(add_answer(c, "codes", c->rows * ((c->cols + 1) / 2), a, out, &codes, err));
-    QP_TRY(add_answer(c, "scales", eval_n_blocks(c), a, out, &scales, err));
-    QP_TRY(add_answer(c, "weight_scale_2", 1, a, out, &ws2, err));
-    QP_TRY(add_answer(c, "values", c->rows * c->cols, a, out, &values, err));
-    ref_quant(&s, 0, c->rows, data_of(c, "x"), codes, scales, values, NULL);
-    *ws2 = ref_weight_scale_2(&s);
+    QP_TRY(given_scale(c, qp_format_get(c->format), a, &s, err));
+    QP_TRY(refused(c, &s, err));
+    QP_TRY(add_if(c, "codes", a, out, &codes, err));
+    QP_TRY(add_if(c, "scales", a, out, &scales, err));
+    QP_TRY(add_if(c, "scales_i8", a, out, &scales_i8, err));
+    QP_TRY(add_if(c, "double_scale", a, out, &double_scale, err));
+    QP_TRY(add_if(c, "weight_scale_2", a, out, &ws2, err));
+    QP_TRY(add_if(c, "values", a, out, &values, err));
+    if (eval_get(c, "scale_zero") != NULL) {
+        s.scale_zero = ref_load_f32(c->in, data_of(c, "scale_zero"), 0);
+        ref_quant_nf4(&s, data_of(c, "x"), codes, scales, scales_i8, double_scale, values, NULL);
+    } else {
+        ref_quant(&s, 0, c->rows, data_of(c, "x"), codes, scales, values, NULL);
+    }
+    if (ws2 != NULL) *ws2 = ref_weight_scale_2(&s);
     return QP_OK;
 }
 
 qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
                               qp_err *err) {
     void *values = NULL;
+    ref_spec s = {.format = c->format,
+                  .engine = engine,
+                  .dtype = c->in,
+                  .rows = c->rows,
+                  .cols = c->cols,
+                  .block_rows = c->block_rows,
+                  .block_cols = c->block_cols};
+    const eval_value *scale = eval_get(c, "scale"), *scales = eval_get(c, "scales"),
+                     *ws2 = eval_get(c, "weight_scale_2");
+    if (scale != NULL) s.scale = scale->array.data;
     QP_TRY(add_answer(c, "values", c->rows * c->cols, a, out, &values, err));
-    ref_dequant(engine, c->out, c->rows, c->cols, data_of(c, "codes"), data_of(c, "scales"),
-                *(const uint32_t *)data_of(c, "weight_scale_2"), values);
+    ref_dequant(&s, c->out, c->rows, data_of(c, "codes"), scales != NULL ? scales->array.data : NULL,
+                ws2 != NULL ? *(const uint32_t *)ws2->array.data : 0, values);
     return QP_OK;
 }
 

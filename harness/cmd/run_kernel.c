@@ -58,8 +58,8 @@ static void want_part(const running *run, qp_op op, const qp_kernel_tensor *t, c
                   NULL, cov);
         break;
     case QP_OP_DEQUANT:
-        ref_dequant(run->k.engine, run->k.dtype, n, t->cols, t->codes + (size_t)row0 * code_pitch,
-                    t->scales + row0 * t->nb, t->weight_scale_2, (char *)w->a + at);
+        ref_dequant(&s, run->k.dtype, n, t->codes + (size_t)row0 * code_pitch, t->scales + row0 * t->nb,
+                    t->weight_scale_2, (char *)w->a + at);
         break;
     default:
         break;

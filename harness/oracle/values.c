@@ -57,8 +57,9 @@ static qp_status pack(const view *v, qp_arena *a, void *want, qp_coverage *cov, 
     } else if (strcmp(v->st->field, "weight_scale") == 0) {
         memcpy(want, p.scales, (size_t)(v->n_held * oracle_blocks(v->cols)));
     } else {
-        ref_dequant(QP_ENGINE_IEEE, v->t->dtype, v->n_held, v->cols, p.codes, p.scales, p.weight_scale_2,
-                    want);
+        ref_spec held;
+        QP_TRY(view_spec(v, a, &held, err));
+        ref_dequant(&held, v->t->dtype, v->n_held, p.codes, p.scales, p.weight_scale_2, want);
     }
     return QP_OK;
 }

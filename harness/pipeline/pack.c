@@ -22,7 +22,7 @@ static qp_status quant(qp_rank *r, qp_batch *b, qp_err *err) {
         qp_quantizer *q = &r->q[b->members[k]];
         QP_TRY(QP_NEW(r->arena, q->codes, t->rows * ((t->cols + 1) / 2) + 1));
         QP_TRY(QP_NEW(r->arena, q->scales, t->rows * qp_blocks(t->cols) + 1));
-        QP_TRY(QP_NEW(r->scratch, t->scales, t->rows * qp_blocks(t->cols) + 1));
+        QP_TRY(qp_arena_get(r->scratch, (size_t)(t->rows * qp_blocks(t->cols)) + 1, &t->scales, err));
         void *ws2 = &q->weight_scale_2;
         t->codes = q->codes;
         t->weight_scale_2 = ws2;

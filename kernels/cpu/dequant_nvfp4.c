@@ -35,7 +35,7 @@ static void dequant_row(const qp_launch *l, const k_box *b, int64_t row) {
         int n_blocks = (n + K_BLOCK - 1) / K_BLOCK, n_bytes = (n + 1) / 2;
         unpack(&t->codes[row * row_bytes + c / 2], n_bytes, tile);
         memset(tile + 2 * n_bytes, 0, (size_t)(n_blocks * K_BLOCK - 2 * n_bytes) * sizeof *tile);
-        scale_blocks(tile, n_blocks, &t->scales[row * nb + c / K_BLOCK], t->weight_scale_2[0]);
+        scale_blocks(tile, n_blocks, (uint8_t *)t->scales + row * nb + c / K_BLOCK, t->weight_scale_2[0]);
         k_cpu_tile_store(l->dtype, k_at_mut(l->dtype, t->y, row * t->cols + c), n, tile);
     }
 }

@@ -74,7 +74,7 @@ static void quant_row(const qp_launch *l, const k_box *b, int64_t row) {
         int n_blocks = (n + K_BLOCK - 1) / K_BLOCK;
         k_cpu_tile_load(l->dtype, k_at(l->dtype, t->x, row * t->ld + c), n, tile);
         memset(tile + n, 0, (size_t)(n_blocks * K_BLOCK - n) * sizeof *tile);
-        uint8_t *scales = &t->scales[row * nb + c / K_BLOCK];
+        uint8_t *scales = (uint8_t *)t->scales + row * nb + c / K_BLOCK;
         if (l->format == QP_NVFP4) {
             block_amax(tile, n_blocks, amax);
             dynamic_scales(amax, n_blocks, ws2, scales, divisors);

@@ -17,7 +17,7 @@ KERNEL(unpack_blocks, k_table, p) {
     if (u.n == 0) return;
     const qp_ktensor *t = u.t;
     const uint8_t *codes = t->codes + u.row * ((t->cols + 1) / 2) + u.col / 2;
-    float s = k_e4m3_decode(t->scales[u.block]) * t->weight_scale_2[0], v[K_UNIT];
+    float s = k_e4m3_decode(((const uint8_t *)t->scales)[u.block]) * t->weight_scale_2[0], v[K_UNIT];
     UNROLL for (int j = 0; j < K_UNIT; j += 2) {
         uint32_t pair = j < u.n ? codes[j / 2] : 0;
         v[j] = s * value_of(pair & 15);

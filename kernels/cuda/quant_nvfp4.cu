@@ -41,7 +41,7 @@ KERNEL(pack_blocks, k_table, p) {
     r = r < 0.001953125f ? 0.001953125f : r; // 2^-9, the smallest E4M3; NaN passes both
     r = r > 448.0f ? 448.0f : r;
     uint32_t scale = k_e4m3_encode(r);
-    t->scales[u.block] = (uint8_t)scale;
+    ((uint8_t *)t->scales)[u.block] = (uint8_t)scale;
     float d = k_e4m3_decode(scale) * ws2;
     uint8_t *out = t->codes + u.row * ((t->cols + 1) / 2) + u.col / 2;
     UNROLL for (int j = 0; j < K_UNIT; j += 2) {

@@ -147,7 +147,8 @@ static void quant_row(const work *w) {
             p = p * 448.0f / (ga / 6.0f);
         }
         uint8_t byte = w->s->scale_byte(p);
-        if (w->row < w->s->scale_rows(w->t->rows)) w->t->scales[w->row * w->nb + col / BLOCK] = byte;
+        if (w->row < w->s->scale_rows(w->t->rows))
+            ((uint8_t *)w->t->scales)[w->row * w->nb + col / BLOCK] = byte;
         float d = w->s->element_scale(byte, p) * ws2;
         for (int j = 0; j < BLOCK && col + j < w->s->cols_written(w->t->cols); j += 2) {
             uint8_t pair = (uint8_t)(nibble(w, x[j] / d) | nibble(w, x[j + 1] / d) << 4);
@@ -161,7 +162,7 @@ static void dequant_row(const work *w) {
     int64_t row_bytes = (w->t->cols + 1) / 2;
     float ws2 = w->s->second_level(w->t->weight_scale_2[0]);
     for (int64_t col = 0; col < w->t->cols; col += BLOCK) {
-        float y[BLOCK], s = e4m3_value(w->t->scales[w->row * w->nb + col / BLOCK]) * ws2;
+        float y[BLOCK], s = e4m3_value(((const uint8_t *)w->t->scales)[w->row * w->nb + col / BLOCK]) * ws2;
         for (int j = 0; j < BLOCK; j++) {
             int64_t c = col + j < w->t->cols ? col + j : w->t->cols - 1;
             uint8_t pair = w->t->codes[w->row * row_bytes + c / 2];

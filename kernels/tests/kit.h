@@ -162,7 +162,8 @@ static inline kit *kit_new(qp_op op, qp_format f, qp_dtype t, const kit_shape *s
             q->weight_scale_2 = (float *)(void *)kit_take(&at, 4, 4);
             for (int64_t j = 0; j < rows * ((cols + 1) / 2); j++)
                 q->codes[j] = (uint8_t)kit_mix(seed + (uint64_t)j);
-            for (int64_t j = 0; j < rows * nb; j++) q->scales[j] = (uint8_t)kit_mix(seed + 9 + (uint64_t)j);
+            for (int64_t j = 0; j < rows * nb; j++)
+                ((uint8_t *)q->scales)[j] = (uint8_t)kit_mix(seed + 9 + (uint64_t)j);
             kit_fill_amax((unsigned char *)q->weight_scale_2, 1, seed + 11 + (uint64_t)i);
         }
         k->b.t[i] = *q;

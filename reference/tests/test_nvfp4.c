@@ -93,7 +93,7 @@ START_TEST(with_its_own_scales_fakequant_equals_dequantized_pack) {
         for (int b = 0; b < ROWS * NB; b++) scale[b] = ref_mul(ref_e4m3_decode(bytes[b]), ws2);
         ref_fakequant_given_scale(d, ROWS, COLS, scale, x, fake);
         ck_assert_mem_eq(fake, values, ROWS * COLS * qp_dtype_bytes(d));
-        ref_dequant(QP_ENGINE_IEEE, d, ROWS, COLS, codes, bytes, ws2, fake);
+        ref_dequant(&s, d, ROWS, codes, bytes, ws2, fake);
         ck_assert_mem_eq(fake, values, ROWS * COLS * qp_dtype_bytes(d));
     }
 }
@@ -131,7 +131,7 @@ START_TEST(blocks_of_another_length_use_their_own_scales) {
         ref_spec s = {.format = QP_NVFP4, .dtype = QP_FP32, .rows = 1, .cols = WIDE, .block_cols = width};
         ref_amax(QP_GRAIN_TENSOR, QP_FP32, 1, WIDE, 0, 0, x, &s.global_amax);
         ref_quant(&s, 0, 1, x, codes, scales, y, NULL);
-        ref_dequant_block(QP_FP32, 1, WIDE, width, codes, scales, ref_weight_scale_2(&s), z);
+        ref_dequant(&s, QP_FP32, 1, codes, scales, ref_weight_scale_2(&s), z);
         ck_assert_mem_eq(y, z, sizeof y);
         for (int64_t b = 1; b < WIDE / width; b++) ck_assert_uint_gt(scales[b], scales[b - 1]);
         ck_assert_uint_eq(scales[WIDE / width - 1], 0x7e);

@@ -194,8 +194,10 @@ START_TEST(trap_13_dequant_multiplies_scale_by_scale_first) {
     const uint8_t codes[8] = {0x07}, scale = 0x7b;
     uint32_t fp32[16];
     uint16_t bf16[16];
-    ref_dequant(TORCH, QP_FP32, 1, 16, codes, &scale, 0x3a3aaaab, fp32);
-    ref_dequant(IEEE, QP_BF16, 1, 16, codes, &scale, 0x3a3aaaab, bf16);
+    const ref_spec torch = {.format = QP_NVFP4, .engine = TORCH, .rows = 1, .cols = 16},
+                   ieee = {.format = QP_NVFP4, .engine = IEEE, .rows = 1, .cols = 16};
+    ref_dequant(&torch, QP_FP32, 1, codes, &scale, 0x3a3aaaab, fp32);
+    ref_dequant(&ieee, QP_BF16, 1, codes, &scale, 0x3a3aaaab, bf16);
     ck_assert_uint_eq(fp32[0], 0x3fc08001);
     ck_assert_uint_eq(bf16[0], 0x3fc1);
     ck_assert_uint_eq(fp32[1], 0);

@@ -7,7 +7,30 @@
 #include "qp/base.h"
 
 typedef enum qp_grain { QP_GRAIN_TENSOR, QP_GRAIN_AXIS0, QP_GRAIN_BLOCK, QP_GRAIN_BLOCK2D } qp_grain;
-typedef enum qp_element { QP_ELEM_INT8, QP_ELEM_INT4, QP_ELEM_E4M3, QP_ELEM_E2M1, QP_ELEM_OTHER } qp_element;
+typedef enum qp_element {
+    QP_ELEM_INT8,
+    QP_ELEM_INT4,
+    QP_ELEM_E4M3,
+    QP_ELEM_E2M1,
+    QP_ELEM_E5M2,
+    QP_ELEM_E3M2,
+    QP_ELEM_E2M3,
+    QP_ELEM_NF4
+} qp_element;
+// What stands beside the codes of a packed tensor, one per grain.
+typedef enum qp_scale {
+    QP_SCALE_OF_X,  // an image in the type of x (numerics 2.6, 5.4-5.7)
+    QP_SCALE_GIVEN, // fp32, an input of quant, not an output (exports)
+    QP_SCALE_E4M3,  // a byte
+    QP_SCALE_E8M0,  // a byte
+} qp_scale;
+// How 4-bit codes share a byte (numerics 10).
+typedef enum qp_nibbles {
+    QP_NIBBLES_NONE,       // a byte per code
+    QP_NIBBLES_LOW_FIRST,  // even column low
+    QP_NIBBLES_HIGH_FIRST, // even column high
+    QP_NIBBLES_ROW_PAIRS,  // rows 2i (low) and 2i+1 (high) of one column
+} qp_nibbles;
 
 typedef enum qp_format {
     QP_INT8,
@@ -43,46 +66,59 @@ typedef struct qp_format_row {
     qp_grain grain;
     int block_rows, block_cols; // default block; 0 = not blocked
     bool has_global;            // second-level fp32 scale
-    bool built;                 // reference answers it
-    bool kernels;               // built-in kernels exist on every device
-    const char *reference;      // where the rule stands
+    qp_scale scale;             // of the packed form
+    qp_nibbles nibbles;
+    bool built;            // reference answers it
+    bool kernels;          // built-in kernels exist on every device
+    const char *reference; // where the rule stands
 } qp_format_row;
 
 static inline const qp_format_row *qp_format_get(qp_format f) {
     static const qp_format_row rows[QP_FORMAT_COUNT] = {
-        {QP_INT8, "int8", QP_ELEM_INT8, QP_GRAIN_TENSOR, 0, 0, false, true, true, "numerics 1"},
-        {QP_INT8_AXIS0, "int8-axis0", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, true, true, "numerics 1"},
-        {QP_FP8_E4M3, "fp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, true, true, "numerics 2"},
-        {QP_FP8_AXIS0, "fp8-axis0", QP_ELEM_E4M3, QP_GRAIN_AXIS0, 0, 0, false, true, true, "numerics 2"},
-        {QP_FP8_BLOCK2D, "fp8-block2d", QP_ELEM_E4M3, QP_GRAIN_BLOCK2D, 128, 128, false, true, false,
-         "numerics 5.6"},
-        {QP_NVFP4, "nvfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, true, "numerics 4.3, 4.5"},
-        {QP_NVFP4_STATIC, "nvfp4-static", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, true,
-         "numerics 4.4, 4.5"},
-        {QP_NVFP4_46, "nvfp4-46", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, true, false,
-         "numerics 4.4, 4.5"},
-        {QP_INT4, "int4", QP_ELEM_INT4, QP_GRAIN_TENSOR, 0, 0, false, false, false, "numerics 1"},
-        {QP_INT4_AXIS0, "int4-axis0", QP_ELEM_INT4, QP_GRAIN_AXIS0, 0, 0, false, false, false, "numerics 1"},
-        {QP_INT4_BLOCK, "int4-block", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, false, false,
-         "numerics 5.4"},
-        {QP_INT4_AWQ, "int4-awq", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, false, false, "numerics 5.4"},
-        {QP_INT8_EXPORT, "int8-export", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, false, false,
-         "numerics 2.6"},
-        {QP_FP8_EXPORT, "fp8-export", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, false, false,
-         "numerics 2.6"},
-        {QP_MXFP4, "mxfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.1"},
-        {QP_MXFP6_E3M2, "mxfp6-e3m2", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false,
-         "numerics 5.3"},
-        {QP_MXFP6_E2M3, "mxfp6-e2m3", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false,
-         "numerics 5.3"},
-        {QP_MXFP8_E4M3, "mxfp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_BLOCK, 1, 32, false, false, false,
-         "numerics 5.2"},
-        {QP_MXFP8_E5M2, "mxfp8-e5m2", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 32, false, false, false,
-         "numerics 5.2"},
-        {QP_MXINT8, "mxint8", QP_ELEM_INT8, QP_GRAIN_BLOCK, 1, 32, false, false, false, "numerics 5.3"},
-        {QP_NF4, "nf4", QP_ELEM_OTHER, QP_GRAIN_BLOCK, 1, 64, false, false, false, "numerics 5.7"},
-        {QP_NVFP4_W4A8, "nvfp4-w4a8", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, true, false, false,
-         "numerics 4.5"},
+        {QP_INT8, "int8", QP_ELEM_INT8, QP_GRAIN_TENSOR, 0, 0, false, QP_SCALE_OF_X, QP_NIBBLES_NONE, true,
+         true, "numerics 1"},
+        {QP_INT8_AXIS0, "int8-axis0", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_OF_X,
+         QP_NIBBLES_NONE, true, true, "numerics 1"},
+        {QP_FP8_E4M3, "fp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, QP_SCALE_OF_X, QP_NIBBLES_NONE,
+         true, true, "numerics 2"},
+        {QP_FP8_AXIS0, "fp8-axis0", QP_ELEM_E4M3, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_OF_X, QP_NIBBLES_NONE,
+         true, true, "numerics 2"},
+        {QP_FP8_BLOCK2D, "fp8-block2d", QP_ELEM_E4M3, QP_GRAIN_BLOCK2D, 128, 128, false, QP_SCALE_OF_X,
+         QP_NIBBLES_NONE, true, false, "numerics 5.6"},
+        {QP_NVFP4, "nvfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, QP_SCALE_E4M3, QP_NIBBLES_LOW_FIRST,
+         true, true, "numerics 4.3, 4.5"},
+        {QP_NVFP4_STATIC, "nvfp4-static", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, QP_SCALE_E4M3,
+         QP_NIBBLES_LOW_FIRST, true, true, "numerics 4.4, 4.5"},
+        {QP_NVFP4_46, "nvfp4-46", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, QP_SCALE_E4M3,
+         QP_NIBBLES_LOW_FIRST, true, false, "numerics 4.4, 4.5"},
+        {QP_INT4, "int4", QP_ELEM_INT4, QP_GRAIN_TENSOR, 0, 0, false, QP_SCALE_OF_X, QP_NIBBLES_NONE, false,
+         false, "numerics 1"},
+        {QP_INT4_AXIS0, "int4-axis0", QP_ELEM_INT4, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_OF_X,
+         QP_NIBBLES_NONE, false, false, "numerics 1"},
+        {QP_INT4_BLOCK, "int4-block", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, QP_SCALE_OF_X,
+         QP_NIBBLES_HIGH_FIRST, false, false, "numerics 5.4"},
+        {QP_INT4_AWQ, "int4-awq", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, QP_SCALE_GIVEN,
+         QP_NIBBLES_ROW_PAIRS, false, false, "numerics 5.4"},
+        {QP_INT8_EXPORT, "int8-export", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_GIVEN,
+         QP_NIBBLES_NONE, false, false, "numerics 2.6"},
+        {QP_FP8_EXPORT, "fp8-export", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, QP_SCALE_GIVEN,
+         QP_NIBBLES_NONE, false, false, "numerics 2.6"},
+        {QP_MXFP4, "mxfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0, QP_NIBBLES_LOW_FIRST,
+         false, false, "numerics 5.1"},
+        {QP_MXFP6_E3M2, "mxfp6-e3m2", QP_ELEM_E3M2, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
+         QP_NIBBLES_NONE, false, false, "numerics 5.3"},
+        {QP_MXFP6_E2M3, "mxfp6-e2m3", QP_ELEM_E2M3, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
+         QP_NIBBLES_NONE, false, false, "numerics 5.3"},
+        {QP_MXFP8_E4M3, "mxfp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
+         QP_NIBBLES_NONE, false, false, "numerics 5.2"},
+        {QP_MXFP8_E5M2, "mxfp8-e5m2", QP_ELEM_E5M2, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
+         QP_NIBBLES_NONE, false, false, "numerics 5.2"},
+        {QP_MXINT8, "mxint8", QP_ELEM_INT8, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0, QP_NIBBLES_NONE,
+         false, false, "numerics 5.3"},
+        {QP_NF4, "nf4", QP_ELEM_NF4, QP_GRAIN_BLOCK, 1, 64, false, QP_SCALE_OF_X, QP_NIBBLES_HIGH_FIRST,
+         false, false, "numerics 5.7"},
+        {QP_NVFP4_W4A8, "nvfp4-w4a8", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, true, QP_SCALE_E4M3,
+         QP_NIBBLES_LOW_FIRST, false, false, "numerics 4.5"},
     };
     return (unsigned)f < QP_FORMAT_COUNT ? &rows[f] : NULL;
 }

@@ -12,28 +12,32 @@
 QP_BEGIN_C
 
 // Shapes: x and grad are [rows, cols] with a row pitch of ld elements (ld >= cols); outputs have a pitch of
-// exactly cols. nb = (cols + 15) / 16 blocks a row; a partial last block is quantized as if padded with
-// zeros.
+// exactly cols. Blocks lie along a row, nb = ceil(cols / block of the format's row); a partial last block is
+// quantized as if padded with zeros. Block2d: nb x ceil(rows / block rows).
 //
-// op         reads                                    writes
-// AMAX       x                                        amax_out: [1] tensor, [rows] axis0, [rows*nb] block, as
-// fp32;
-//                                                     a NaN in x gives 7fc00000
-// FAKEQUANT  x, amax (or global_amax, block amax)      y [rows, cols] in dtype
-// BACKWARD   x, grad, amax                            y = grad where |x| <= amax (compared in fp32, NaN x
-// gives +0) or grad QUANT      x, global_amax (, block amax)            codes, scales, weight_scale_2 DEQUANT
-// codes, scales, weight_scale_2            y [rows, cols] in dtype
+// op         reads                                     writes
+// AMAX       x                                         amax_out: [1] tensor, [rows] axis0, [rows*nb] block,
+//                                                      block2d [blocks], as fp32; a NaN in x gives 7fc00000
+// FAKEQUANT  x, amax, global_amax as the format has    y [rows, cols] in dtype
+//            them (MX: neither)
+// BACKWARD   x, grad, amax                             y = grad where |x| <= amax (compared in fp32, NaN x
+//                                                      gives +0) or grad; MX: always grad
+// QUANT      x, amax, global_amax, scale as the        codes, scales, weight_scale_2 as the format has them
+//            format has them
+// DEQUANT    codes, scales, scale, weight_scale_2      y [rows, cols] in dtype
 typedef struct qp_ktensor {
     int64_t rows, cols, ld;
     const void *x;
     const void *grad; // pitch cols
     void *y;
-    const float *amax;        // [1] | [rows] | static NVFP4: block amax [rows*nb]
-    const float *global_amax; // [1], NVFP4 only
+    const float *amax;        // [1] | [rows] | blocks; not read by dynamic NVFP4 and MX
+    const float *global_amax; // [1]: NVFP4; NF4: the mean of the block scales (ref_spec.scale_zero)
+    const float *scale;       // formats with QP_SCALE_GIVEN: [1] | [rows] | [rows*nb]
     float *amax_out;
-    uint8_t *codes;        // NVFP4: rows * ((cols+1)/2) bytes, even column in the low nibble; in for DEQUANT
-    uint8_t *scales;       // NVFP4: rows * nb E4M3 bytes, canonical order; in for DEQUANT
-    float *weight_scale_2; // NVFP4: [1]; in for DEQUANT
+    uint8_t *codes;  // as the format's row says: a byte per code, or nibbles; in for DEQUANT
+    void *scales;    // E4M3 or E8M0 bytes, or images of dtype, one per grain; canonical order; in for DEQUANT
+    void *scales_i8; // NF4: int8 per block; in for DEQUANT
+    float *weight_scale_2; // NVFP4: [1]; NF4: the double scale; in for DEQUANT
 } qp_ktensor;
 
 typedef enum qp_bwd { QP_BWD_PASS, QP_BWD_CLIP } qp_bwd;
@@ -41,7 +45,7 @@ typedef enum qp_bwd { QP_BWD_PASS, QP_BWD_CLIP } qp_bwd;
 typedef struct qp_launch {
     qp_op op;
     qp_format format;  // AMAX: any format of the wanted grain
-    qp_engine engine;  // built-in kernels: ieee
+    qp_engine engine;  // built-in kernels: fake-quant and backward ieee; pack ieee, torch-cpu or torch-cuda
     qp_dtype dtype;    // of x, grad, y
     bool narrow_range; // INT8: lowest level -127 in the place of -128
     qp_bwd bwd;

@@ -40,14 +40,20 @@ typedef struct ref_spec {
     int64_t rows, cols;             // of the whole tensor; x, y are contiguous
     int64_t block_rows, block_cols; // 0 = the format's default
     bool is_unsigned, narrow_range; // INT8
-    const uint32_t *amax; // fp32 images: [1] tensor | [rows] axis0 | [block rows x block cols] block2d |
-                          // static NVFP4: block amax [rows*nb]
-    uint32_t global_amax; // NVFP4
-    qp_dtype amax_dtype;  // type of the amax tensor (backward with a dimensioned amax, numerics 1.5)
-    bool amax_0d;         // amax is a 0-dim tensor (backward)
+    const uint32_t *amax;  // fp32 images: [1] tensor | [rows] axis0 | [block rows x block cols] block2d |
+                           // static NVFP4: block amax [rows*nb]
+    uint32_t global_amax;  // NVFP4
+    const uint32_t *scale; // fp32 images; formats with QP_SCALE_GIVEN: [1] | [rows] | [rows*nb]
+    uint32_t scale_zero;   // NF4: fp32 image of the mean of the block scales, a sum whose order is torch's
+    qp_dtype amax_dtype;   // type of the amax tensor (backward with a dimensioned amax, numerics 1.5)
+    bool amax_0d;          // amax is a 0-dim tensor (backward)
 } ref_spec;
 
-// Does this (op, format, engine) exist? NULL: yes. Else one sentence that names the engines that do.
+// The engines that answer an op of a format, a bit per qp_engine; 0: none (the op does not exist there).
+// AMAX has one answer for every engine.
+unsigned ref_engines(qp_op op, qp_format format);
+// Does this (op, format, engine) exist? NULL: yes. Else one sentence that names the engines that do; it lives
+// until the thread's next call.
 const char *ref_unsupported(qp_op op, qp_format format, qp_engine engine);
 // Does the engine itself raise on this input (negative amax for INT under torch-cpu, negative x with
 // unsigned)? NULL: no. x may be NULL.
@@ -65,15 +71,21 @@ void ref_fakequant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *
                    uint32_t *block_scale, qp_coverage *cov);
 void ref_backward(const ref_spec *s, qp_bwd bwd, int64_t row0, int64_t n_rows, const void *x,
                   const void *grad, void *g);
-// NVFP4 family. codes: n_rows*((cols+1)/2); scales: n_rows*nb; values (type dtype) may be NULL.
-void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,
-               uint8_t *scales, void *values, qp_coverage *cov);
+// Real tensors. codes as the format's row has them: a byte per code [n_rows, cols], or nibbles [n_rows,
+// (cols+1)/2], or, in pairs of rows, [n_rows/2, cols] (row0 even; a last odd row has no partner: 0). scales:
+// bytes or images of spec->dtype, one per grain of these rows; not written with QP_SCALE_GIVEN. values (of
+// spec->dtype) may be NULL. Block2d and NF4: whole tensors only; NF4 is ref_quant_nf4.
+void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes, void *scales,
+               void *values, qp_coverage *cov);
+// The whole tensor is one super-block: scales [blocks] and double_scale [1] in spec->dtype, scales_i8
+// [blocks]. Values follow the double-quantized scales; they may be NULL (numerics 5.7).
+void ref_quant_nf4(const ref_spec *s, const void *x, uint8_t *codes, void *scales, uint8_t *scales_i8,
+                   void *double_scale, void *values, qp_coverage *cov);
 uint32_t ref_weight_scale_2(const ref_spec *s);
-void ref_dequant(qp_engine engine, qp_dtype out, int64_t rows, int64_t cols, const uint8_t *codes,
-                 const uint8_t *scales, uint32_t weight_scale_2, void *values);
-// The same for blocks of another length than 16 (0 = 16).
-void ref_dequant_block(qp_dtype out, int64_t rows, int64_t cols, int64_t block_cols, const uint8_t *codes,
-                       const uint8_t *scales, uint32_t weight_scale_2, void *values);
+// n_rows whole rows; codes and scales point at the first of them. spec->dtype is the type of scales that are
+// no bytes, spec->scale the given ones.
+void ref_dequant(const ref_spec *s, qp_dtype out, int64_t n_rows, const uint8_t *codes, const void *scales,
+                 uint32_t weight_scale_2, void *values);
 // The fp32 block scale that fakequant uses and the one that pack implies, and the named class of a difference
 // (numerics 4.3-4.5): ULP: same E4M3 code, the fp32 scale differs by no more steps than the two spellings
 // have roundings (1, seldom 2); MIDPOINT: neighbouring codes, both quotients within their roundings of each
