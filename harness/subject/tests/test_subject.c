@@ -62,7 +62,7 @@ START_TEST(every_op_has_the_buffers_of_the_contract) {
     for (int i = 0; i < QP_COUNT(rows); i++) {
         float *f = (float *)memory;
         uint8_t *u = (uint8_t *)memory;
-        qp_ktensor t = {3, 37, 40, memory, memory, memory, f, f, f, u, u, f};
+        qp_ktensor t = {3, 37, 40, memory, memory, memory, f, f, NULL, f, u, u, NULL, f};
         qp_launch l = {.op = rows[i].op,
                        .format = rows[i].format,
                        .bwd = rows[i].bwd,
