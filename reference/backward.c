@@ -3,16 +3,18 @@
 // copied, not rounded.
 #include "ref_internal.h"
 
-// torch compares a 0-dim amax in the type of x, so it is rounded to that type first; a dimensioned one
-// promotes.
+// torch compares a 0-dim amax in the type of x, so it is rounded to that type first, on the CPU too; a
+// dimensioned one promotes (numerics 0, 1.5).
 static uint32_t amax_as_compared(const ref_spec *s, uint32_t amax) {
-    if (s->engine != QP_ENGINE_TORCH_CPU) return amax;
+    if (!ref_is_torch(s->engine)) return amax;
     const uint32_t stored = ref_to_f32(s->amax_dtype, ref_from_f32(s->amax_dtype, amax));
     return s->amax_0d ? ref_to_f32(s->dtype, ref_from_f32(s->dtype, stored)) : stored;
 }
 
-// Dynamic NVFP4 has no amax but the global one.
+// Dynamic NVFP4 has no amax but the global one; MX has none and always passes (numerics 1.5).
 static const uint32_t *amax_of(const ref_spec *s, const ref_grain *g, int64_t row, int64_t seg) {
+    const qp_format_row *f = qp_format_get(s->format);
+    if (f != NULL && f->scale == QP_SCALE_E8M0) return NULL;
     if (s->format == QP_NVFP4) return &s->global_amax;
     return s->amax == NULL ? NULL : &s->amax[ref_amax_index(g, row, seg)];
 }

@@ -9,6 +9,18 @@ void ref_cover_input(qp_coverage *cov, uint32_t x) {
     cov->n_inf += ref_is_inf(x);
 }
 
+void ref_cover_int(qp_coverage *cov, float t, float level, float lo, float hi, uint8_t mask) {
+    if (cov == NULL || t != t) return;
+    const uint8_t code = (uint8_t)(int32_t)level & mask;
+    cov->codes[code >> 6] |= UINT64_C(1) << (code & 63);
+    cov->n_saturated += t > hi || t < lo;
+    const float magnitude = ref_float(ref_abs(ref_image(t)));
+    if (t > lo && t < hi) {
+        const float whole = (float)(int32_t)magnitude;
+        cov->n_code_ties += magnitude - whole == 0.5f; // exact below 2^23
+    }
+}
+
 void ref_cover_e4m3(qp_coverage *cov, uint32_t quotient, uint8_t code) {
     if (cov == NULL) return;
     cov->codes[code >> 6] |= UINT64_C(1) << (code & 63);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// FP8 E4M3 fake quantization: numerics 2.3 (ieee: one division for the scale) and 2.4 (torch-cpu: reciprocal,
-// then multiply). Per tensor, per row and per 2-D block alike.
+// FP8 E4M3 fake quantization: numerics 2.3 (ieee: one division for the scale) and 2.4 (torch: reciprocal,
+// then multiply). Per tensor, per row and per 2-D block alike. torch-cuda answers as torch-cpu: 448/a and 1/s
+// are number / tensor, which torch spells alike on both devices (numerics 0, 2.4).
 #include "ref_internal.h"
 
 typedef struct fp8_rule {
@@ -10,7 +11,7 @@ typedef struct fp8_rule {
 static fp8_rule rule_of(qp_engine engine, float amax) {
     const float a = amax <= REF_TWO_POW_M24 ? 1.0f : amax; // NaN stays, a negative amax becomes 1
     fp8_rule r;
-    if (engine == QP_ENGINE_TORCH_CPU) {
+    if (ref_is_torch(engine)) {
         const float reciprocal = 1.0f / a;
         r.scale = reciprocal * 448.0f;
     } else {

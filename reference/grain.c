@@ -35,6 +35,10 @@ int64_t ref_amax_index(const ref_grain *g, int64_t row, int64_t seg) {
     }
 }
 
+int64_t ref_grain_count(const ref_grain *g, int64_t n_rows) {
+    return n_rows > 0 ? ref_amax_index(g, n_rows - 1, g->n_segs - 1) + 1 : g->kind == QP_GRAIN_TENSOR;
+}
+
 bool ref_grain_starts(const ref_grain *g, int64_t row) {
     switch (g->kind) {
     case QP_GRAIN_TENSOR:
@@ -83,8 +87,7 @@ void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_
     const ref_grain g = ref_grain_of(grain, cols, block_rows, block_cols);
     // Images of |x| order like the values, with NaN above Inf; an exact maximum needs no rounding to the type
     // of x.
-    const int64_t n_out =
-        rows > 0 ? ref_amax_index(&g, rows - 1, g.n_segs - 1) + 1 : grain == QP_GRAIN_TENSOR;
+    const int64_t n_out = ref_grain_count(&g, rows);
     for (int64_t i = 0; i < n_out; i++) out[i] = 0;
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t seg = 0; seg < g.n_segs; seg++) {

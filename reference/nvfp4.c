@@ -12,25 +12,34 @@ static uint32_t round_quotient(float q) {
     return ref_e2m1_encode(image);
 }
 
+static bool is_negative(float x) {
+    return !(x >= 0.0f); // NaN too; -0 not
+}
+
+float ref_nv_answer(float x, float q, float scale) {
+    const float y = ref_e2m1_magnitude(round_quotient(q)) * scale;
+    const float minus_y = 0.0f - y; // Triton's unary minus: -(+0) is +0
+    return ref_float(is_negative(x) ? ref_image(minus_y) : ref_image(y));
+}
+
 static float element(float x, float scale, qp_coverage *cov) {
     const float magnitude = ref_float(ref_abs(ref_image(x)));
     const float q = magnitude / scale;
     const uint32_t code = round_quotient(q);
-    const bool negative = !(x >= 0.0f); // NaN too; -0 not
-    const float y = ref_e2m1_magnitude(code) * scale;
-    ref_cover_e2m1(cov, ref_image(q), (uint8_t)(code | (negative && code != 0 ? 8u : 0u)));
-    const float minus_y = 0.0f - y; // Triton's unary minus: -(+0) is +0
-    return ref_float(negative ? ref_image(minus_y) : ref_image(y));
+    ref_cover_e2m1(cov, ref_image(q), (uint8_t)(code | (is_negative(x) && code != 0 ? 8u : 0u)));
+    return ref_nv_answer(x, q, scale);
 }
 
-// The static kernel's handling of a scale that cannot divide.
-static float static_element(float x, float scale, qp_coverage *cov) {
+float ref_nv_divisor(const ref_nv *nv, float scale) {
+    return nv->dynamic || ref_abs(ref_image(scale)) < REF_F32_INF ? scale : 1.0f;
+}
+
+static float static_element(const ref_nv *nv, float x, float scale, qp_coverage *cov) {
     if (scale == 0.0f) {
         ref_cover_e2m1(cov, 0, 0);
         return 0.0f;
     }
-    const bool usable = ref_abs(ref_image(scale)) < REF_F32_INF;
-    return element(x, usable ? scale : 1.0f, cov);
+    return element(x, ref_nv_divisor(nv, scale), cov);
 }
 
 void ref_fakequant_nvfp4(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
@@ -50,7 +59,7 @@ void ref_fakequant_nvfp4(const ref_spec *s, int64_t row0, int64_t n_rows, const 
                 const uint32_t in = ref_load_f32(s->dtype, x, i);
                 ref_cover_input(cov, in);
                 const float out = nv.dynamic ? element(ref_float(in), scale.scale, cov)
-                                             : static_element(ref_float(in), scale.scale, cov);
+                                             : static_element(&nv, ref_float(in), scale.scale, cov);
                 ref_store_f32(s->dtype, y, i, ref_image(out));
             }
         }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fp32 and E4M3 block scales of NVFP4: the spelling of fake-quant (numerics 4.3, 4.4) and the one of pack
 // (4.5), and the named class of a difference between them. Four-over-six is static with 256 in the place of
-// 448.
+// 448; w4a8 is dynamic in blocks of 32 with weight_scale_2 = ga / 448.
 #include "ref_internal.h"
 
 ref_nv ref_nv_of(const ref_spec *s) {
     const float ga = ref_float(s->global_amax);
-    ref_nv nv = {0};
-    nv.dynamic = s->format == QP_NVFP4;
+    const qp_engine e = s->engine;
+    ref_nv nv = {.engine = e};
+    nv.dynamic = s->format == QP_NVFP4 || s->format == QP_NVFP4_W4A8;
     nv.nan_sign = s->engine == QP_ENGINE_TORCH_CPU;
     nv.m = s->format == QP_NVFP4_46 ? 256.0f : 448.0f;
 
-    const float gs = ga / 2688.0f;
+    const float gs = ref_over(e, ga, 2688.0f);
     nv.g = gs > 0.0f ? gs : 1e-12f;
     nv.six_g = 6.0f * nv.g;
 
     const float spread = ga * (448.0f / nv.m); // 448/m is 1 or 1.75, exactly
-    const float amax = spread / 6.0f;
+    const float amax = ref_over(e, spread, 6.0f);
     nv.tiny_a = amax <= REF_TWO_POW_M24;
     const float a = nv.tiny_a ? 1.0f : amax;
-    if (s->engine == QP_ENGINE_TRITON_INTERP) {
+    if (e == QP_ENGINE_TRITON_INTERP || e == QP_ENGINE_TRITON) { // by 2.4: no extension there
         const float reciprocal = 1.0f / a;
         nv.sc = reciprocal * 448.0f;
     } else {
@@ -27,16 +28,22 @@ ref_nv ref_nv_of(const ref_spec *s) {
     }
     nv.inv_sc = 1.0f / nv.sc;
 
-    nv.ws2 = ga / (6.0f * nv.m); // 2688 or 1536, exactly
+    // 2688 or 1536, exactly; w4a8 keeps 448 and so scale bytes up to 72
+    nv.ws2 = ref_over(e, ga, s->format == QP_NVFP4_W4A8 ? 448.0f : 6.0f * nv.m);
     nv.six_ws2 = 6.0f * nv.ws2;
-    nv.ga_sixth = ga / 6.0f;
+    nv.ga_sixth = ref_over(e, ga, 6.0f);
     return nv;
 }
 
-ref_nv_scale ref_nv_fake_scale(const ref_nv *nv, float block_amax) {
-    ref_nv_scale f = {0};
+float ref_nv_fake_quotient(const ref_nv *nv, float block_amax) {
+    if (nv->dynamic) return block_amax / nv->six_g;
+    const float s0 = ref_over(nv->engine, block_amax, 6.0f);
+    return s0 * nv->sc;
+}
+
+ref_nv_scale ref_nv_fake_scale_at(const ref_nv *nv, float quotient) {
+    ref_nv_scale f = {.quotient = quotient};
     if (nv->dynamic) {
-        f.quotient = block_amax / nv->six_g;
         const float capped = f.quotient < 448.0f ? f.quotient : 448.0f; // NaN becomes 448
         f.code = ref_e4m3_encode(ref_image(capped), true);
         f.scale = ref_e4m3_value(f.code) * nv->g;
@@ -44,12 +51,14 @@ ref_nv_scale ref_nv_fake_scale(const ref_nv *nv, float block_amax) {
         if (f.special) f.scale = 1.0f;
         return f;
     }
-    const float s0 = block_amax / 6.0f;
-    f.quotient = s0 * nv->sc;
     f.code = ref_e4m3_encode(ref_image(f.quotient), true);
     f.scale = ref_e4m3_value(f.code) * nv->inv_sc;
     f.special = nv->tiny_a;
     return f;
+}
+
+ref_nv_scale ref_nv_fake_scale(const ref_nv *nv, float block_amax) {
+    return ref_nv_fake_scale_at(nv, ref_nv_fake_quotient(nv, block_amax));
 }
 
 ref_nv_scale ref_nv_pack_scale(const ref_nv *nv, float block_amax) {
@@ -59,7 +68,7 @@ ref_nv_scale ref_nv_pack_scale(const ref_nv *nv, float block_amax) {
         p.special = p.quotient == 0.0f;
         if (p.special) p.quotient = 1.0f;
     } else {
-        float sixth = block_amax / 6.0f;
+        float sixth = ref_over(nv->engine, block_amax, 6.0f);
         p.special = sixth == 0.0f;
         if (p.special) sixth = 1.0f;
         const float scaled = sixth * nv->m;
@@ -76,6 +85,7 @@ ref_nv_scale ref_nv_pack_scale(const ref_nv *nv, float block_amax) {
 }
 
 uint32_t ref_weight_scale_2(const ref_spec *s) {
+    if (s->engine == QP_ENGINE_COMPRESSED_TENSORS) return ref_ct_global_scale(s);
     const ref_nv nv = ref_nv_of(s);
     return ref_canonical(nv.ws2);
 }
@@ -87,22 +97,27 @@ static uint32_t steps(float a, float b) {
 }
 
 // Each rounding moves a value by at most one step of the last place; the counts are those of the formulas
-// above.
+// above. torch-cuda divides by a number in two roundings.
 enum {
     ROUNDINGS_FAKE_QUOTIENT = 6, // b/6; ga*1.75, /6, reciprocal, *448; product
     ROUNDINGS_PACK_QUOTIENT = 4, // b/6, *m; ga/6; quotient
-    ROUNDINGS_FAKE_SCALE = 6,    // ga*1.75, /6, reciprocal, *448; reciprocal; product
-    ROUNDINGS_PACK_SCALE = 2,    // ga/2688; product
+    NUMBERS_IN_QUOTIENTS = 4,
+    ROUNDINGS_FAKE_SCALE = 6, // ga*1.75, /6, reciprocal, *448; reciprocal; product
+    ROUNDINGS_PACK_SCALE = 2, // ga/2688; product
+    NUMBERS_IN_SCALES = 2,
 };
 
-static bool at_midpoint(const ref_nv_scale *f, const ref_nv_scale *p) {
+static bool at_midpoint(const ref_nv *nv, const ref_nv_scale *f, const ref_nv_scale *p) {
     const int apart = (int)f->code - (int)p->code;
+    const uint32_t more = nv->engine == QP_ENGINE_TORCH_CUDA ? NUMBERS_IN_QUOTIENTS : 0;
     return (apart == 1 || apart == -1) &&
-           steps(f->quotient, p->quotient) <= ROUNDINGS_FAKE_QUOTIENT + ROUNDINGS_PACK_QUOTIENT;
+           steps(f->quotient, p->quotient) <= ROUNDINGS_FAKE_QUOTIENT + ROUNDINGS_PACK_QUOTIENT + more;
 }
 
-static bool same_code(const ref_nv_scale *f, const ref_nv_scale *p) {
-    return f->code == p->code && steps(f->scale, p->scale) <= ROUNDINGS_FAKE_SCALE + ROUNDINGS_PACK_SCALE;
+static bool same_code(const ref_nv *nv, const ref_nv_scale *f, const ref_nv_scale *p) {
+    const uint32_t more = nv->engine == QP_ENGINE_TORCH_CUDA ? NUMBERS_IN_SCALES : 0;
+    return f->code == p->code &&
+           steps(f->scale, p->scale) <= ROUNDINGS_FAKE_SCALE + ROUNDINGS_PACK_SCALE + more;
 }
 
 static bool is_normal(float v) {
@@ -131,8 +146,8 @@ ref_scale_class ref_compare_scales(const ref_spec *s, uint32_t block_amax, uint8
     if (p.special) return REF_SCALE_ZERO_BLOCK;
     if (f.code == 0 && p.code == 1 && p.quotient < 0x1p-9f) return REF_SCALE_LIFTED;
     if (f.special) return REF_SCALE_TINY;
-    if (same_code(&f, &p)) return REF_SCALE_ULP;
-    if (at_midpoint(&f, &p)) return REF_SCALE_MIDPOINT;
+    if (same_code(&nv, &f, &p)) return REF_SCALE_ULP;
+    if (at_midpoint(&nv, &f, &p)) return REF_SCALE_MIDPOINT;
     if (left_range(&nv, &f, &p)) return REF_SCALE_RANGE;
     return REF_SCALE_UNEXPLAINED;
 }

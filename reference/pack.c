@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// NVFP4 real quantization: block scales, packed codes, dequantized values (numerics 4.5, true divisions), and
-// dequantize in the standard order.
+// NVFP4 real quantization: block scales, packed codes, dequantized values (numerics 4.5), and dequantize in
+// the standard order. Where torch-cuda differs is in the block scales (nvfp4_scale.c): the elements are
+// divided tensor by tensor.
 #include "ref_internal.h"
 
 typedef struct block {
@@ -26,9 +27,15 @@ static uint32_t decode(uint8_t nibble, float scale) {
     return ref_canonical(scale * e);
 }
 
-static void put_nibble(uint8_t *codes, int64_t col, uint8_t nibble) {
-    uint8_t *byte = &codes[col / 2];
-    *byte = col % 2 == 0 ? nibble : (uint8_t)(*byte | nibble << 4);
+void ref_put_nibble(uint8_t *row, int64_t col, uint8_t nibble, bool even_high) {
+    const bool even = col % 2 == 0, high = even == even_high;
+    const uint8_t bits = high ? (uint8_t)(nibble << 4) : nibble;
+    row[col / 2] = even ? bits : (uint8_t)(row[col / 2] | bits);
+}
+
+uint8_t ref_get_nibble(const uint8_t *row, int64_t col, bool even_high) {
+    const bool high = (col % 2 == 0) == even_high;
+    return high ? row[col / 2] >> 4 : row[col / 2] & 15;
 }
 
 static void quantize_block(const block *b, float scale, qp_coverage *cov) {
@@ -39,11 +46,12 @@ static void quantize_block(const block *b, float scale, qp_coverage *cov) {
         const uint8_t nibble = encode(z);
         ref_cover_input(cov, in);
         ref_cover_e2m1(cov, ref_image(z), nibble);
-        put_nibble(b->codes, c, nibble);
+        ref_put_nibble(b->codes, c, nibble, false);
         if (b->values != NULL) ref_store_f32(t, b->values, b->row_first + c, decode(nibble, scale));
     }
     // An odd row ends in a nibble of padding, which is quantized like any zero.
-    if (b->col1 == b->spec->cols && b->col1 % 2 == 1) put_nibble(b->codes, b->col1, encode(0.0f / scale));
+    if (b->col1 == b->spec->cols && b->col1 % 2 == 1)
+        ref_put_nibble(b->codes, b->col1, encode(0.0f / scale), false);
 }
 
 void ref_quant_nvfp4(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,
@@ -81,8 +89,7 @@ void ref_dequant_nvfp4(const ref_spec *s, qp_dtype out, int64_t n_rows, const ui
         for (int64_t c = 0; c < s->cols; c++) {
             const float sf = ref_e4m3_value(bytes[ref_amax_index(&g, r, c / g.width)]);
             const float scale = sf * ref_float(weight_scale_2);
-            const uint8_t nibble = c % 2 == 0 ? row[c / 2] & 15 : row[c / 2] >> 4;
-            ref_store_f32(out, values, r * s->cols + c, decode(nibble, scale));
+            ref_store_f32(out, values, r * s->cols + c, decode(ref_get_nibble(row, c, false), scale));
         }
     }
 }

@@ -11,9 +11,13 @@
 
 enum { REF_E4M3_MANT = 3, REF_E4M3_BIAS = 7, REF_E4M3_MAX = 0x7e, REF_E4M3_NAN = 0x7f };
 enum { REF_E2M1_MANT = 1, REF_E2M1_BIAS = 1, REF_E2M1_MAX = 7 };
+enum { REF_E5M2_MANT = 2, REF_E5M2_BIAS = 15, REF_E5M2_MAX = 0x7b, REF_E5M2_INF = 0x7c, REF_E5M2_NAN = 0x7f };
+enum { REF_E3M2_MANT = 2, REF_E3M2_BIAS = 3, REF_E2M3_MANT = 3, REF_E2M3_BIAS = 1, REF_FP6_MAX = 0x1f };
+enum { REF_E8M0_ONE = 127, REF_E8M0_MAX = 0xfe, REF_E8M0_NAN = 0xff };
 
 #define REF_F32_INF 0x7f800000u
 #define REF_F32_NAN 0x7fc00000u
+#define REF_FLT_MAX 0x1.fffffep127f
 #define REF_TWO_POW_M24 0x1p-24f // the tiny-amax threshold of numerics 1.2, 1.3, 2.3
 
 static inline float ref_float(uint32_t image) {
@@ -44,6 +48,29 @@ static inline bool ref_is_inf(uint32_t image) {
 static inline uint32_t ref_canonical(float f) {
     uint32_t image = ref_image(f);
     return ref_is_nan(image) ? REF_F32_NAN : image;
+}
+
+// What a tensor of type t holds of an fp32 result: one more rounding.
+static inline float ref_as(qp_dtype t, float f) {
+    return ref_float(ref_to_f32(t, ref_from_f32(t, ref_image(f))));
+}
+
+static inline bool ref_is_torch(qp_engine e) {
+    return e == QP_ENGINE_TORCH_CPU || e == QP_ENGINE_TORCH_CUDA;
+}
+
+// tensor / number: torch on CUDA multiplies by the fp32 reciprocal of the number (numerics 0).
+static inline float ref_over(qp_engine e, float a, float number) {
+    if (e != QP_ENGINE_TORCH_CUDA) return a / number;
+    const float reciprocal = 1.0f / number;
+    return a * reciprocal;
+}
+
+// number / tensor: torch spells it as a reciprocal and a product, rounded to the tensor's type each (numerics
+// 0).
+static inline float ref_number_over(qp_dtype t, float number, float a) {
+    const float reciprocal = ref_as(t, 1.0f / a);
+    return ref_as(t, reciprocal * number);
 }
 
 // |x| as an integer of units 2^-drop of the target's last place: code = m >> drop before rounding.
@@ -106,6 +133,8 @@ ref_grain ref_grain_of(qp_grain kind, int64_t cols, int64_t block_rows, int64_t 
 ref_grain ref_grain_of_spec(const ref_spec *s);
 // Index into spec->amax of (row, segment).
 int64_t ref_amax_index(const ref_grain *g, int64_t row, int64_t seg);
+// How many amax the first n_rows rows have.
+int64_t ref_grain_count(const ref_grain *g, int64_t n_rows);
 // Is row the first that meets the amax of its segments (so that an amax is counted once)?
 bool ref_grain_starts(const ref_grain *g, int64_t row);
 
@@ -113,6 +142,7 @@ bool ref_grain_starts(const ref_grain *g, int64_t row);
 // --------------------------------------------------
 
 typedef struct ref_nv {
+    qp_engine engine; // who divides by numbers
     bool dynamic;
     bool nan_sign;      // pack: keep the sign of a NaN block scale
     float six_g, g;     // fake, dynamic: fl(6*g) and g
@@ -132,9 +162,64 @@ typedef struct ref_nv_scale {
 
 ref_nv ref_nv_of(const ref_spec *s);
 ref_nv_scale ref_nv_fake_scale(const ref_nv *nv, float block_amax);
+// Its two halves: what E4M3 encodes, and all that follows from it.
+float ref_nv_fake_quotient(const ref_nv *nv, float block_amax);
+ref_nv_scale ref_nv_fake_scale_at(const ref_nv *nv, float quotient);
+// The answer to x whose magnitude over the scale is q.
+float ref_nv_answer(float x, float q, float scale);
+// What |x| is divided by; static: 1 where the scale is Inf or NaN. (A static scale of 0 answers +0.)
+float ref_nv_divisor(const ref_nv *nv, float scale);
 ref_nv_scale ref_nv_pack_scale(const ref_nv *nv, float block_amax);
 // max |x| of n elements from first; NaN elements ignored (Triton) or winning (torch).
 float ref_block_amax(qp_dtype dtype, const void *x, int64_t first, int64_t n, bool nan_wins);
+
+// ---- MX: elements of a small type, a power of two per block (numerics 5.0-5.3)
+// -----------------------------------------------
+
+typedef struct ref_mx {
+    qp_format format;
+    float max;                       // largest magnitude of the element type
+    uint8_t (*encode)(uint32_t f32); // RNE, saturating; floats with the sign of the image, INT8 a magnitude
+    uint32_t (*decode)(uint8_t code);
+    uint8_t sign; // the sign bit of a code; 0: two's complement
+    int mant, bias;
+    uint32_t max_code;
+} ref_mx;
+
+typedef struct ref_mx_scale {
+    float ratio; // amax / max, from which byte is rounded up
+    uint8_t byte;
+    float scale, unscale; // 2^-k, 2^k
+} ref_mx_scale;
+
+const ref_mx *ref_mx_of(qp_format format);
+// The rule of 5.0; flush: subnormal floats become zeros of their sign.
+ref_mx_scale ref_mx_scale_of(const ref_mx *mx, float amax, bool flush);
+// What follows from the quotient amax / max.
+ref_mx_scale ref_mx_scale_at(float ratio, bool flush);
+// The block maximum that the rule takes, and the answer to x, both of flushed values where flush says so.
+float ref_mx_amax(const ref_spec *s, const void *x, int64_t first, int64_t n, bool flush);
+uint32_t ref_mx_answer(const ref_mx *mx, const ref_mx_scale *s, float x, bool flush, qp_coverage *cov);
+// The same for NVFP4 in that extension (4.7): lu is amax/6, inverse 6/global_amax.
+typedef struct ref_ext_scale {
+    float scale, unscale;
+    float quotient; // what E4M3 encodes
+    uint8_t code;
+} ref_ext_scale;
+bool ref_ext_is_plain(float global_amax, float block_amax); // one of them 0, Inf or NaN: the scale is 1
+ref_ext_scale ref_ext_scale_at(float lu, float inverse);
+uint32_t ref_ext_answer(const ref_ext_scale *s, float x, qp_coverage *cov);
+// The code of a magnitude with a sign.
+uint8_t ref_mx_signed(const ref_mx *mx, uint8_t code, bool negative);
+// Does the byte of ratio change right above it?
+bool ref_mx_ratio_is_tie(float ratio);
+void ref_cover_mx(qp_coverage *cov, const ref_mx *mx, uint32_t quotient, uint8_t code);
+void ref_cover_mx_scale(qp_coverage *cov, uint8_t byte, bool tie, bool zero_block);
+
+static inline float ref_flush(float f) {
+    const uint32_t image = ref_image(f);
+    return ref_abs(image) < 0x00800000u ? ref_float(image & 0x80000000u) : f;
+}
 
 // ---- the ops per format family, as engines.c lists them
 // ----------------------------------------------------------------------------------------------
@@ -146,14 +231,31 @@ typedef void ref_quant_fn(const ref_spec *s, int64_t row0, int64_t n_rows, const
 typedef void ref_dequant_fn(const ref_spec *s, qp_dtype out, int64_t n_rows, const uint8_t *codes,
                             const void *scales, uint32_t weight_scale_2, void *values);
 
-ref_fakequant_fn ref_fakequant_int8, ref_fakequant_fp8, ref_fakequant_nvfp4;
-ref_quant_fn ref_quant_nvfp4;
-ref_dequant_fn ref_dequant_nvfp4;
+ref_fakequant_fn ref_fakequant_int, ref_fakequant_fp8, ref_fakequant_nvfp4;
+ref_quant_fn ref_quant_nvfp4, ref_quant_real, ref_quant_int4, ref_quant_awq;
+ref_dequant_fn ref_dequant_nvfp4, ref_dequant_real, ref_dequant_int4, ref_dequant_awq, ref_dequant_nf4;
+// dialects of others: shapes and checkpoints 2.3, 2.4
+ref_quant_fn ref_quant_ct, ref_quant_ct_nvfp4, ref_quant_deepseek;
+ref_dequant_fn ref_dequant_ct, ref_dequant_ct_nvfp4, ref_dequant_deepseek;
+uint32_t ref_ct_global_scale(const ref_spec *s);
+
+ref_fakequant_fn ref_fakequant_mx, ref_fakequant_nvfp4_mx_ext;
+ref_quant_fn ref_quant_mx;
+ref_dequant_fn ref_dequant_mx;
+
+// ---- packing
+// --------------------------------------------------------------------------------------------------------------
+
+// Column col of a row of nibbles.
+void ref_put_nibble(uint8_t *row, int64_t col, uint8_t nibble, bool even_high);
+uint8_t ref_get_nibble(const uint8_t *row, int64_t col, bool even_high);
 
 // ---- coverage: NULL means nobody asked
 // ------------------------------------------------------------------------------------
 
 void ref_cover_input(qp_coverage *cov, uint32_t x);
+// t: before rounding; level: the answer; lo, hi: the lowest and highest level; mask: the bits of a code.
+void ref_cover_int(qp_coverage *cov, float t, float level, float lo, float hi, uint8_t mask);
 void ref_cover_e4m3(qp_coverage *cov, uint32_t quotient, uint8_t code);
 void ref_cover_e2m1(qp_coverage *cov, uint32_t quotient, uint8_t nibble);
 void ref_cover_scale(qp_coverage *cov, uint32_t quotient, uint8_t code, bool zero_block);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The five conversions under test beside their witness, one row each, for the strided test and the exhaustive
+// The conversions under test beside their witness, one row each, for the strided test and the exhaustive
 // program.
 #ifndef REF_TESTS_CODECS_H
 #define REF_TESTS_CODECS_H
@@ -14,7 +14,8 @@ typedef struct codec_row {
     void (*witness)(const uint32_t *in, uint16_t *out, int64_t n);
     uint16_t (*ours)(uint32_t f32);
     uint16_t nan_mask,
-        nan_min; // an answer is NaN where (bits & nan_mask) >= nan_min: NaN is compared as a class
+        nan_min;      // an answer is NaN where (bits & nan_mask) >= nan_min: NaN is compared as a class
+    uint32_t planted; // input of the wrong code that must be found
 } codec_row;
 
 static uint16_t codec_e4m3(uint32_t f32) {
@@ -25,11 +26,45 @@ static uint16_t codec_e4m3_nosat(uint32_t f32) {
     return ref_e4m3_encode(f32, false);
 }
 
-// E2M1 has no NaN: a NaN becomes the largest magnitude. The header drops its sign, ours keeps it; both are 7
-// here.
+static uint16_t codec_e5m2(uint32_t f32) {
+    return ref_e5m2_encode(f32, true);
+}
+
+static uint16_t codec_e5m2_nosat(uint32_t f32) {
+    return ref_e5m2_encode(f32, false);
+}
+
+// A type without NaN makes it the largest magnitude. The header drops its sign, ours keeps it.
+static uint16_t without_nan_sign(uint32_t f32, uint8_t code, uint8_t magnitude) {
+    return (f32 & 0x7fffffffu) > 0x7f800000u ? code & magnitude : code;
+}
+
+static uint16_t codec_e3m2(uint32_t f32) {
+    return without_nan_sign(f32, ref_e3m2_encode(f32), 31);
+}
+
+static uint16_t codec_e2m3(uint32_t f32) {
+    return without_nan_sign(f32, ref_e2m3_encode(f32), 31);
+}
+
 static uint16_t codec_e2m1(uint32_t f32) {
-    const bool nan = (f32 & 0x7fffffffu) > 0x7f800000u;
-    return ref_e2m1_encode(f32) & (nan ? 7 : 15);
+    return without_nan_sign(f32, ref_e2m1_encode(f32), 7);
+}
+
+static uint16_t codec_e8m0_down(uint32_t f32) {
+    return ref_e8m0_encode(f32, REF_E8M0_DOWN, true);
+}
+
+static uint16_t codec_e8m0_down_nosat(uint32_t f32) {
+    return ref_e8m0_encode(f32, REF_E8M0_DOWN, false);
+}
+
+static uint16_t codec_e8m0_up(uint32_t f32) {
+    return ref_e8m0_encode(f32, REF_E8M0_UP, true);
+}
+
+static uint16_t codec_e8m0_up_nosat(uint32_t f32) {
+    return ref_e8m0_encode(f32, REF_E8M0_UP, false);
 }
 
 static uint16_t codec_bf16(uint32_t f32) {
@@ -41,11 +76,19 @@ static uint16_t codec_fp16(uint32_t f32) {
 }
 
 static const codec_row codecs[] = {
-    {"e4m3 saturating", witness_e4m3, codec_e4m3, 0x7f, 0x7f},
-    {"e4m3 not saturating", witness_e4m3_nosat, codec_e4m3_nosat, 0x7f, 0x7f},
-    {"e2m1", witness_e2m1, codec_e2m1, 0, 1},
-    {"bf16", witness_bf16, codec_bf16, 0x7fff, 0x7f81},
-    {"fp16", witness_fp16, codec_fp16, 0x7fff, 0x7c01},
+    {"e4m3 saturating", witness_e4m3, codec_e4m3, 0x7f, 0x7f, 0x3f8ccccd},
+    {"e4m3 not saturating", witness_e4m3_nosat, codec_e4m3_nosat, 0x7f, 0x7f, 0xc3e80000},
+    {"e5m2 saturating", witness_e5m2, codec_e5m2, 0x7f, 0x7d, 0xc7700000},
+    {"e5m2 not saturating", witness_e5m2_nosat, codec_e5m2_nosat, 0x7f, 0x7d, 0x476fffff},
+    {"e3m2", witness_e3m2, codec_e3m2, 0, 1, 0x3d000001},
+    {"e2m3", witness_e2m3, codec_e2m3, 0, 1, 0xc0e80000},
+    {"e2m1", witness_e2m1, codec_e2m1, 0, 1, 0xbf400000},
+    {"e8m0 toward zero, saturating", witness_e8m0_down, codec_e8m0_down, 0, 1, 0x7f800000},
+    {"e8m0 toward zero, not saturating", witness_e8m0_down_nosat, codec_e8m0_down_nosat, 0, 1, 0x00400000},
+    {"e8m0 toward +Inf, saturating", witness_e8m0_up, codec_e8m0_up, 0, 1, 0x00400001},
+    {"e8m0 toward +Inf, not saturating", witness_e8m0_up_nosat, codec_e8m0_up_nosat, 0, 1, 0x7f000001},
+    {"bf16", witness_bf16, codec_bf16, 0x7fff, 0x7f81, 0x00000001},
+    {"fp16", witness_fp16, codec_fp16, 0x7fff, 0x7c01, 0x477fefff},
 };
 
 typedef struct codec_result {

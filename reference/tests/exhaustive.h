@@ -57,6 +57,8 @@ static inline bool part_say(const char *name, const part *p, uint64_t want, doub
 
 // Each prints its lines and says whether all was equal and every plant was found.
 bool exhaustive_nvfp4(void);  // the factorized proof
+bool exhaustive_sweep(void);  // the pruned sweep, 10^7 blocks
 bool exhaustive_inputs(void); // every 16-bit input against every scale
+bool exhaustive_mx(void);     // the same for the MX formats
 
 #endif

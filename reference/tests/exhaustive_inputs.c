@@ -160,8 +160,9 @@ bool exhaustive_inputs(void) {
 #pragma omp critical
         part_add(&total, &p);
     }
-    good &= part_say("nvfp4-static: all bf16 and fp16 inputs x 126 scale bytes x 2 global amax -> code, value",
-                     &total, UINT64_C(8) * 126 * INPUTS, start);
+    good &=
+        part_say("nvfp4-static: all bf16 and fp16 inputs x 126 scale bytes x 2 global amax -> code, value",
+                 &total, UINT64_C(8) * 126 * INPUTS, start);
     return good;
 }
 #endif

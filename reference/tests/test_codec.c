@@ -46,13 +46,22 @@ START_TEST(one_wrong_code_is_reported_with_its_input) {
 }
 END_TEST
 
+typedef uint32_t decode_fn(uint8_t code);
+
+static const struct {
+    decode_fn *ours, *witness;
+    int n_codes;
+} decoders[] = {{ref_e4m3_decode, witness_e4m3_decode, 256}, {ref_e5m2_decode, witness_e5m2_decode, 256},
+                {ref_e3m2_decode, witness_e3m2_decode, 64},  {ref_e2m3_decode, witness_e2m3_decode, 64},
+                {ref_e2m1_decode, witness_e2m1_decode, 16},  {ref_e8m0_decode, witness_e8m0_decode, 256}};
+
 START_TEST(every_code_decodes_as_the_witness_does) {
-    for (int c = 0; c < 256; c++) {
-        const uint32_t want = witness_e4m3_decode((uint8_t)c), got = ref_e4m3_decode((uint8_t)c);
-        ck_assert(got == want || (is_nan(got) && is_nan(want)));
+    for (int d = 0; d < QP_COUNT(decoders); d++) {
+        for (int c = 0; c < decoders[d].n_codes; c++) {
+            const uint32_t want = decoders[d].witness((uint8_t)c), got = decoders[d].ours((uint8_t)c);
+            ck_assert_msg(got == want || (is_nan(got) && is_nan(want)), "codec %d code %02x", d, c);
+        }
     }
-    for (int c = 0; c < 16; c++)
-        ck_assert_uint_eq(ref_e2m1_decode((uint8_t)c), witness_e2m1_decode((uint8_t)c));
     for (uint32_t h = 0; h < 65536; h++) {
         const uint32_t bf = ref_to_f32(QP_BF16, h), fp = ref_to_f32(QP_FP16, h);
         const uint32_t want_bf = witness_bf16_decode((uint16_t)h), want_fp = witness_fp16_decode((uint16_t)h);
@@ -94,23 +103,53 @@ static int nearest(const table *t, double v) {
     return best;
 }
 
+// Every float codec by its definition: bits of the sign, codes up to the largest finite one and what follows
+// it.
+typedef struct float_codec {
+    const char *name;
+    int mant_bits, bias, n;        // n finite magnitudes
+    int sign_shift, overflow, nan; // overflow: magnitude code of what lies beyond
+    uint8_t (*encode)(uint32_t f32);
+} float_codec;
+
+static uint8_t e4m3_sat(uint32_t f32) {
+    return ref_e4m3_encode(f32, true);
+}
+
+static uint8_t e4m3_nosat(uint32_t f32) {
+    return ref_e4m3_encode(f32, false);
+}
+
+static uint8_t e5m2_sat(uint32_t f32) {
+    return ref_e5m2_encode(f32, true);
+}
+
+static uint8_t e5m2_nosat(uint32_t f32) {
+    return ref_e5m2_encode(f32, false);
+}
+
+static const float_codec float_codecs[] = {
+    {"e4m3 saturating", 3, 7, 127, 7, 126, 0x7f, e4m3_sat},
+    {"e4m3", 3, 7, 127, 7, 127, 0x7f, e4m3_nosat},
+    {"e5m2 saturating", 2, 15, 124, 7, 123, 0x7f, e5m2_sat},
+    {"e5m2", 2, 15, 124, 7, 124, 0x7f, e5m2_nosat},
+    {"e3m2", 2, 3, 32, 5, 31, 0x1f, ref_e3m2_encode},
+    {"e2m3", 3, 1, 32, 5, 31, 0x1f, ref_e2m3_encode},
+    {"e2m1", 1, 1, 8, 3, 7, 7, ref_e2m1_encode},
+};
+
 static void search_one(uint32_t f32) {
-    static table e4m3, e4m3_beyond, e2m1;
-    if (e4m3.n == 0) {
-        e4m3 = small_float(3, 7, 127);
-        e4m3_beyond = small_float(3, 7, 128); // 480, the value 7f would have
-        e2m1 = small_float(1, 1, 8);
-    }
-    const uint8_t sign = (uint8_t)(f32 >> 31);
+    static table tables[QP_COUNT(float_codecs)];
     const double v = fabs(value_of(f32));
-    const int sat = nearest(&e4m3, v), nosat = isinf(v) ? 127 : nearest(&e4m3_beyond, v),
-              fp4 = nearest(&e2m1, v);
-    const bool nan = is_nan(f32);
-    must(ref_e4m3_encode(f32, true) == (sign << 7 | (nan ? 0x7f : sat)),
-         "e4m3 saturating is not the nearest code", f32);
-    must(ref_e4m3_encode(f32, false) == (sign << 7 | (nan ? 0x7f : nosat)), "e4m3 is not the nearest code",
-         f32);
-    must(ref_e2m1_encode(f32) == (sign << 3 | (nan ? 7 : fp4)), "e2m1 is not the nearest code", f32);
+    for (int k = 0; k < QP_COUNT(float_codecs); k++) {
+        const float_codec *c = &float_codecs[k];
+        // The code after the last finite one stands for the value it would have.
+        if (tables[k].n == 0) tables[k] = small_float(c->mant_bits, c->bias, c->n + 1);
+        const int code = isinf(v) ? c->n : nearest(&tables[k], v);
+        const int want = is_nan(f32) ? c->nan : code == c->n ? c->overflow : code;
+        const uint32_t sign = f32 >> 31 << c->sign_shift;
+        must(c->encode(f32) == (sign | (uint32_t)want), c->name, f32);
+    }
 }
 
 START_TEST(a_search_over_all_codes_agrees_on_every_16_bit_input) {
@@ -122,11 +161,11 @@ START_TEST(a_search_over_all_codes_agrees_on_every_16_bit_input) {
 END_TEST
 
 START_TEST(a_search_over_all_codes_agrees_on_strided_fp32_and_around_every_bound) {
-    for (uint64_t u = 0; u < UINT64_C(1) << 32; u += 14983) search_one((uint32_t)u);
-    const table t[] = {small_float(3, 7, 127), small_float(1, 1, 8)};
-    for (int k = 0; k < 2; k++) {
-        for (int c = 0; c + 1 < t[k].n; c++) {
-            const float middle = (float)((t[k].value[c] + t[k].value[c + 1]) / 2); // exact in fp32
+    for (uint64_t u = 0; u < UINT64_C(1) << 32; u += 54983) search_one((uint32_t)u);
+    for (int k = 0; k < QP_COUNT(float_codecs); k++) {
+        const table t = small_float(float_codecs[k].mant_bits, float_codecs[k].bias, float_codecs[k].n + 1);
+        for (int c = 0; c + 1 < t.n; c++) {
+            const float middle = (float)((t.value[c] + t.value[c + 1]) / 2); // exact in fp32
             uint32_t u;
             memcpy(&u, &middle, sizeof u);
             for (uint32_t d = 0; d < 5; d++) {
@@ -191,10 +230,70 @@ START_TEST(every_value_of_a_small_type_survives_the_way_to_fp32_and_back) {
         must(ref_from_f32(QP_FP16, fp) == (is_nan(fp) ? 0x7e00 : h), "fp16 does not survive", h);
     }
     for (uint32_t c = 0; c < 256; c++) {
-        if ((c & 0x7f) == 0x7f) continue;
-        ck_assert_uint_eq(ref_e4m3_encode(ref_e4m3_decode((uint8_t)c), false), c);
+        const uint8_t code = (uint8_t)c;
+        if (!is_nan(ref_e4m3_decode(code)))
+            ck_assert_uint_eq(ref_e4m3_encode(ref_e4m3_decode(code), false), c);
+        if (!is_nan(ref_e5m2_decode(code)))
+            ck_assert_uint_eq(ref_e5m2_encode(ref_e5m2_decode(code), false), c);
+        for (int round = REF_E8M0_DOWN; round <= REF_E8M0_NEAREST; round++)
+            ck_assert_uint_eq(ref_e8m0_encode(ref_e8m0_decode(code), (ref_e8m0_round)round, false), c);
+    }
+    for (uint32_t c = 0; c < 64; c++) {
+        ck_assert_uint_eq(ref_e3m2_encode(ref_e3m2_decode((uint8_t)c)), c);
+        ck_assert_uint_eq(ref_e2m3_encode(ref_e2m3_decode((uint8_t)c)), c);
     }
     for (uint32_t c = 0; c < 16; c++) ck_assert_uint_eq(ref_e2m1_encode(ref_e2m1_decode((uint8_t)c)), c);
+}
+END_TEST
+
+// The byte by its definition: a search over the powers of two. Below 2^-126 the cast to nearest rounds up, as
+// the recordings of ml_dtypes and torch do (cases/golden/codec.txt: 0041 is 01).
+static int power_of_two(double v, ref_e8m0_round round) {
+    int up = 0;
+    while (up < 255 && ldexp(1, up - 127) < v) up++;
+    const bool exact = up < 255 && ldexp(1, up - 127) == v;
+    const int down = exact || up == 0 ? up : up - 1;
+    if (round == REF_E8M0_DOWN) return down;
+    if (round == REF_E8M0_UP || exact || v < ldexp(1, -126)) return up;
+    return v - ldexp(1, down - 127) >= ldexp(1, up - 127) - v ? up : down; // a tie goes up
+}
+
+static void power_one(uint32_t f32) {
+    const double v = fabs(value_of(f32));
+    for (int k = REF_E8M0_DOWN; k <= REF_E8M0_NEAREST; k++) {
+        const ref_e8m0_round round = (ref_e8m0_round)k;
+        const int want = is_nan(f32) || isinf(v) ? 255 : power_of_two(v, round);
+        const int saturated = is_nan(f32) ? 255 : want == 255 ? 254 : want;
+        must(ref_e8m0_encode(f32, round, false) == want, "e8m0 is another power of two", f32);
+        must(ref_e8m0_encode(f32, round, true) == saturated, "e8m0 saturates otherwise", f32);
+    }
+}
+
+START_TEST(e8m0_is_the_power_of_two_below_above_or_nearest) {
+    for (uint64_t u = 0; u < UINT64_C(1) << 32; u += 149983) power_one((uint32_t)u);
+    for (uint32_t e = 0; e < 256; e++) {
+        static const uint32_t fractions[] = {0, 1, 0x3fffff, 0x400000, 0x400001, 0x7fffff};
+        for (int i = 0; i < QP_COUNT(fractions); i++) {
+            power_one(e << 23 | fractions[i]);
+            power_one(0x80000000u | e << 23 | fractions[i]);
+        }
+    }
+}
+END_TEST
+
+// Numerics 5.0: the ceiling of a log2 that was rounded to fp32 first, computed here by rounding a double.
+START_TEST(the_ceiling_of_a_rounded_log2_equals_its_table) {
+    for (uint32_t e = 0; e < 255; e++) {
+        for (uint32_t n = 0; n < 400; n++) {
+            const uint32_t u = e << 23 | (n < 200 ? n : 0x800000 + 199 - n);
+            if (u == 0) continue;
+            const float rounded = (float)log2(value_of(u));
+            must(ref_ceil_log2f(u) == (int)ceil(rounded), "ceil(log2f) differs", u);
+        }
+    }
+    for (uint32_t u = 1; u < 0x7f800000; u += 9973)
+        must(ref_ceil_log2f(u) == (int)ceil((float)log2(value_of(u))), "ceil(log2f) differs", u);
+    ck_assert_int_lt(ref_ceil_log2f(0), -149);
 }
 END_TEST
 
@@ -238,6 +337,8 @@ int main(void) {
     tcase_add_test(t, a_search_over_all_codes_agrees_on_strided_fp32_and_around_every_bound);
     tcase_add_test(t, bf16_and_fp16_round_to_the_nearest_and_ties_to_even);
     tcase_add_test(t, every_value_of_a_small_type_survives_the_way_to_fp32_and_back);
+    tcase_add_test(t, e8m0_is_the_power_of_two_below_above_or_nearest);
+    tcase_add_test(t, the_ceiling_of_a_rounded_log2_equals_its_table);
     tcase_add_test(t, load_and_store_reach_the_right_element_at_any_alignment);
     tcase_add_test(t, multiplication_and_division_keep_subnormals_and_have_one_nan);
     suite_add_tcase(s, t);

@@ -39,9 +39,9 @@ END_TEST
 
 START_TEST(no_scale_difference_is_left_unexplained) {
     static const qp_format formats[] = {QP_NVFP4, QP_NVFP4_STATIC, QP_NVFP4_46};
-    static const qp_engine engines[] = {QP_ENGINE_IEEE, QP_ENGINE_TRITON_INTERP};
+    static const qp_engine engines[] = {QP_ENGINE_IEEE, QP_ENGINE_TRITON_INTERP, QP_ENGINE_TORCH_CUDA};
     for (int f = 0; f < 3; f++) {
-        for (int e = 0; e < 2; e++) {
+        for (int e = 0; e < QP_COUNT(engines); e++) {
             uint64_t count[REF_SCALE_CLASS_COUNT] = {0};
             for (uint64_t i = 0; i < 200000; i++) {
                 const uint64_t r = mix(i);
@@ -135,6 +135,71 @@ START_TEST(blocks_of_another_length_use_their_own_scales) {
         ck_assert_mem_eq(y, z, sizeof y);
         for (int64_t b = 1; b < WIDE / width; b++) ck_assert_uint_gt(scales[b], scales[b - 1]);
         ck_assert_uint_eq(scales[WIDE / width - 1], 0x7e);
+    }
+}
+END_TEST
+
+// Sections 4.3 to 4.5 with every tensor / number as a product with its reciprocal, one operation per step.
+START_TEST(torch_cuda_divides_by_numbers_through_their_reciprocals) {
+    const uint32_t one = 0x3f800000, six = 0x40c00000, max = 0x43e00000, sixth = ref_div(one, six);
+    int other = 0;
+    for (uint64_t i = 0; i < 20000; i++) {
+        const uint64_t r = mix(i);
+        const uint32_t ga = 0x3d800000u + (uint32_t)r % 0x03000000u,
+                       b = ga - (uint32_t)(r >> 32) % 0x04000000u;
+        const ref_spec dynamic = {.format = QP_NVFP4, .engine = QP_ENGINE_TORCH_CUDA, .global_amax = ga},
+                       fixed = {.format = QP_NVFP4_STATIC, .engine = QP_ENGINE_TORCH_CUDA, .global_amax = ga},
+                       cpu = {.format = QP_NVFP4_STATIC, .engine = QP_ENGINE_TORCH_CPU, .global_amax = ga};
+        uint32_t fake, cpu_fake;
+        uint8_t byte;
+        const uint32_t g = ref_mul(ga, ref_div(one, 0x45280000));
+        const uint8_t code = ref_e4m3_encode(ref_div(b, ref_mul(six, g)), true);
+        ref_compare_scales(&dynamic, b, &byte, &fake, NULL);
+        ck_assert_uint_eq(byte, code);
+        ck_assert_uint_eq(fake, ref_mul(ref_e4m3_decode(code), g));
+
+        const uint32_t s0 = ref_mul(b, sixth), a = ref_mul(ga, sixth), sc = ref_div(max, a);
+        const uint8_t static_code = ref_e4m3_encode(ref_mul(s0, sc), true);
+        ref_compare_scales(&fixed, b, &byte, &fake, NULL);
+        ck_assert_uint_eq(fake, ref_mul(ref_e4m3_decode(static_code), ref_div(one, sc)));
+        ck_assert_uint_eq(byte, ref_e4m3_encode(ref_div(ref_mul(s0, max), a), true));
+        ref_compare_scales(&cpu, b, NULL, &cpu_fake, NULL);
+        other += fake != cpu_fake;
+    }
+    ck_assert_int_gt(other, 1000);
+    // ga/6 with the division of a CPU would be 3f
+    ck_assert_int_eq(classify(QP_NVFP4_STATIC, QP_ENGINE_TORCH_CUDA, 0x3fe00000, 0x3be80000), REF_SCALE_SAME);
+    const ref_spec s = {.format = QP_NVFP4_STATIC, .engine = QP_ENGINE_TORCH_CUDA, .global_amax = 0x3fe00000};
+    uint8_t byte;
+    ref_compare_scales(&s, 0x3be80000, &byte, NULL, NULL);
+    ck_assert_uint_eq(byte, 0x3e);
+}
+END_TEST
+
+// numerics 4.5, shapes and checkpoints 2.1: the largest scale byte is 72, E4M3 of 448 / 6.
+START_TEST(w4a8_has_blocks_of_32_and_a_second_scale_of_amax_over_448) {
+    const uint32_t x[66] = {[0] = 0x43e00000, [31] = 0xc3100000, [32] = 0x40c00000, [63] = 0xbfc00000};
+    for (int e = 0; e < QP_ENGINE_COUNT; e++) {
+        const ref_spec s = {.format = QP_NVFP4_W4A8,
+                            .engine = (qp_engine)e,
+                            .dtype = QP_FP32,
+                            .rows = 1,
+                            .cols = 66,
+                            .global_amax = 0x43e00000};
+        uint32_t values[66], again[66];
+        uint8_t codes[33], scales[3];
+        if (ref_unsupported(QP_OP_QUANT, s.format, s.engine) != NULL) continue;
+        ref_quant(&s, 0, 1, x, codes, scales, values, NULL);
+        ck_assert_uint_eq(ref_weight_scale_2(&s), 0x3f800000);
+        ck_assert_uint_eq(scales[0], 0x69);       // 72
+        ck_assert_uint_eq(scales[1], 0x38);       // 1
+        ck_assert_uint_eq(scales[2], 0x38);       // a block of zeros
+        ck_assert_uint_eq(codes[0], 0x07);        // 448 / 72 saturates
+        ck_assert_uint_eq(codes[15], 0xc0);       // -144 / 72
+        ck_assert_uint_eq(codes[31], 0xb0);       // -1.5
+        ck_assert_uint_eq(values[0], 0x43d80000); // 432
+        ref_dequant(&s, QP_FP32, 1, codes, scales, 0x3f800000, again);
+        ck_assert_mem_eq(again, values, sizeof values);
     }
 }
 END_TEST
@@ -243,6 +308,8 @@ int main(void) {
     tcase_add_loop_test(t, with_its_own_scales_fakequant_equals_dequantized_pack, QP_BF16, QP_FP32 + 1);
     tcase_add_test(t, the_packed_byte_and_scale_of_compare_scales_are_those_of_quant);
     tcase_add_test(t, blocks_of_another_length_use_their_own_scales);
+    tcase_add_test(t, torch_cuda_divides_by_numbers_through_their_reciprocals);
+    tcase_add_test(t, w4a8_has_blocks_of_32_and_a_second_scale_of_amax_over_448);
     tcase_add_test(t, nan_takes_its_block_and_padding_is_quantized_as_zero);
     tcase_add_test(t, coverage_counts_the_decisions_of_int8);
     tcase_add_test(t, coverage_counts_the_decisions_of_fp8);

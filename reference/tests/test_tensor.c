@@ -8,8 +8,9 @@
 
 enum { ROWS = 6, COLS = 41, N = ROWS * COLS };
 
-static const qp_format formats[] = {QP_INT8,        QP_INT8_AXIS0, QP_FP8_E4M3,     QP_FP8_AXIS0,
-                                    QP_FP8_BLOCK2D, QP_NVFP4,      QP_NVFP4_STATIC, QP_NVFP4_46};
+static const qp_format formats[] = {QP_INT8,       QP_INT8_AXIS0,  QP_FP8_E4M3, QP_FP8_AXIS0,
+                                    QP_INT4,       QP_FP8_BLOCK2D, QP_NVFP4,    QP_NVFP4_STATIC,
+                                    QP_INT4_AXIS0, QP_INT4_BLOCK,  QP_NVFP4_46};
 
 typedef struct tensor {
     ref_spec spec;
@@ -29,6 +30,7 @@ static void fill(tensor *t, qp_format f, qp_engine e, qp_dtype d, uint64_t seed)
     memset(t, 0, sizeof *t);
     t->spec = (ref_spec){
         .format = f, .engine = e, .dtype = d, .rows = ROWS, .cols = COLS, .amax = t->amax, .amax_dtype = d};
+    if (row->grain == QP_GRAIN_BLOCK) t->spec.block_cols = 16;
     if (row->grain == QP_GRAIN_BLOCK2D) {
         t->spec.block_rows = 4;
         t->spec.block_cols = 8;
@@ -71,7 +73,7 @@ START_TEST(a_row_by_itself_answers_as_in_the_whole_tensor) {
     static uint32_t whole[N], single[N], scales[N], one_scale[N];
     const qp_format f = formats[_i];
     if (f == QP_FP8_BLOCK2D) return; // whole tensors only, by contract
-    for (int e = 0; e <= QP_ENGINE_TRITON_INTERP; e++) {
+    for (int e = 0; e < QP_ENGINE_COUNT; e++) {
         if (ref_unsupported(QP_OP_FAKEQUANT, f, (qp_engine)e) != NULL) continue;
         for (int d = QP_BF16; d <= QP_FP32; d++) {
             fill(&t, f, (qp_engine)e, (qp_dtype)d, 3);
@@ -109,16 +111,44 @@ START_TEST(packing_a_row_by_itself_answers_as_in_the_whole_tensor) {
 }
 END_TEST
 
-START_TEST(int8_of_ieee_and_torch_cpu_are_equal_on_ordinary_data) {
+START_TEST(int_of_ieee_and_torch_are_equal_on_ordinary_data) {
+    static const qp_format ints[] = {QP_INT8, QP_INT8_AXIS0, QP_INT4, QP_INT4_AXIS0, QP_INT4_BLOCK};
     static tensor t;
     uint32_t a[N], b[N];
     for (uint64_t seed = 0; seed < 200; seed++) {
-        fill(&t, seed % 2 ? QP_INT8 : QP_INT8_AXIS0, QP_ENGINE_IEEE, (qp_dtype)(seed % 3), seed);
+        fill(&t, ints[seed % QP_COUNT(ints)], QP_ENGINE_IEEE, (qp_dtype)(seed % 3), seed);
         ref_fakequant(&t.spec, 0, ROWS, t.x, a, NULL, NULL);
-        t.spec.engine = QP_ENGINE_TORCH_CPU;
+        t.spec.engine = seed % 2 ? QP_ENGINE_TORCH_CPU : QP_ENGINE_TORCH_CUDA;
         ref_fakequant(&t.spec, 0, ROWS, t.x, b, NULL, NULL);
         ck_assert_mem_eq(a, b, N * qp_dtype_bytes(t.spec.dtype));
     }
+}
+END_TEST
+
+// numerics 1.3, 1.5, 2.4: tensor / tensor and number / tensor are spelled alike on both devices.
+START_TEST(fakequant_and_backward_of_torch_are_the_same_on_cpu_and_cuda) {
+    static tensor t;
+    uint32_t a[N], b[N];
+    int judged = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        const qp_format f = formats[seed % QP_COUNT(formats)];
+        fill(&t, f, QP_ENGINE_TORCH_CPU, (qp_dtype)(seed % 3), seed);
+        if (ref_unsupported(QP_OP_FAKEQUANT, f, QP_ENGINE_TORCH_CPU) != NULL) continue;
+        const size_t bytes = N * qp_dtype_bytes(t.spec.dtype);
+        t.spec.amax_0d = seed % 2;
+        memset(t.x, 0, 8); // a zero tells a tiny amax from a scale of Inf
+        for (int i = 0; i < N; i++) t.amax[i] = seed % 4 ? ref_mul(t.amax[i], 0x3f2aaaab) : 0; // * 2/3; tiny
+        ref_spec cuda = t.spec;
+        cuda.engine = QP_ENGINE_TORCH_CUDA;
+        ref_fakequant(&t.spec, 0, ROWS, t.x, a, NULL, NULL);
+        ref_fakequant(&cuda, 0, ROWS, t.x, b, NULL, NULL);
+        ck_assert_mem_eq(a, b, bytes);
+        ref_backward(&t.spec, QP_BWD_CLIP, 0, ROWS, t.x, t.x, a);
+        ref_backward(&cuda, QP_BWD_CLIP, 0, ROWS, t.x, t.x, b);
+        ck_assert_mem_eq(a, b, bytes);
+        judged++;
+    }
+    ck_assert_int_gt(judged, 30);
 }
 END_TEST
 
@@ -246,7 +276,7 @@ START_TEST(backward_masks_by_magnitude_and_keeps_gradient_bits) {
 }
 END_TEST
 
-START_TEST(a_0_dim_amax_beyond_fp16_lets_infinity_pass_under_torch_cpu) {
+START_TEST(a_0_dim_amax_beyond_fp16_lets_infinity_pass_under_torch) {
     const uint32_t amax = 0x477ff000; // 65520
     const uint16_t x[2] = {0x7c00, 0x7bff}, grad[2] = {0x3c00, 0x3c00};
     uint16_t g[2];
@@ -278,9 +308,9 @@ START_TEST(backward_takes_the_amax_of_the_elements_own_block) {
         for (int r = 0; r < ROWS; r++) {
             for (int c = 0; c < COLS; c++) {
                 uint32_t bound = t.amax[0];
-                if (formats[k] == QP_INT8_AXIS0 || formats[k] == QP_FP8_AXIS0) bound = t.amax[r];
-                if (formats[k] == QP_NVFP4_STATIC || formats[k] == QP_NVFP4_46)
-                    bound = t.amax[r * 3 + c / 16];
+                const qp_grain grain = qp_format_get(formats[k])->grain;
+                if (grain == QP_GRAIN_AXIS0) bound = t.amax[r];
+                if (grain == QP_GRAIN_BLOCK) bound = t.amax[r * 3 + c / 16];
                 if (formats[k] == QP_FP8_BLOCK2D) bound = t.amax[r / 4 * 6 + c / 8];
                 if (formats[k] == QP_NVFP4) bound = t.spec.global_amax;
                 const uint32_t x = t.f32[r * COLS + c];
@@ -296,7 +326,7 @@ START_TEST(doubling_values_and_amax_doubles_the_answer) {
     static tensor t;
     uint32_t y[N], z[N];
     for (int k = 0; k < QP_COUNT(formats); k++) {
-        for (int e = 0; e <= QP_ENGINE_TRITON_INTERP; e++) {
+        for (int e = 0; e < QP_ENGINE_COUNT; e++) {
             if (ref_unsupported(QP_OP_FAKEQUANT, formats[k], (qp_engine)e) != NULL) continue;
             fill(&t, formats[k], (qp_engine)e, QP_FP32, 11);
             ref_fakequant(&t.spec, 0, ROWS, t.x, y, NULL, NULL);
@@ -334,13 +364,14 @@ int main(void) {
     tcase_add_test(t, the_printed_examples_come_out);
     tcase_add_loop_test(t, a_row_by_itself_answers_as_in_the_whole_tensor, 0, QP_COUNT(formats));
     tcase_add_loop_test(t, packing_a_row_by_itself_answers_as_in_the_whole_tensor, 0, QP_COUNT(formats));
-    tcase_add_test(t, int8_of_ieee_and_torch_cpu_are_equal_on_ordinary_data);
+    tcase_add_test(t, int_of_ieee_and_torch_are_equal_on_ordinary_data);
+    tcase_add_test(t, fakequant_and_backward_of_torch_are_the_same_on_cpu_and_cuda);
     tcase_add_test(t, the_levels_of_int8_are_those_of_its_flags);
     tcase_add_test(t, each_op_and_format_has_exactly_its_engines);
     tcase_add_test(t, an_engine_refuses_what_it_raises_on);
     tcase_add_test(t, amax_is_the_largest_magnitude_of_its_grain_and_nan_wins);
     tcase_add_test(t, backward_masks_by_magnitude_and_keeps_gradient_bits);
-    tcase_add_test(t, a_0_dim_amax_beyond_fp16_lets_infinity_pass_under_torch_cpu);
+    tcase_add_test(t, a_0_dim_amax_beyond_fp16_lets_infinity_pass_under_torch);
     tcase_add_test(t, backward_takes_the_amax_of_the_elements_own_block);
     tcase_add_test(t, doubling_values_and_amax_doubles_the_answer);
     tcase_add_test(t, the_answer_to_a_negated_tensor_is_negated);

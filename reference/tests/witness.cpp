@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conversions of cuda_fp8.h, cuda_fp4.h, cuda_bf16.h and cuda_fp16.h, run on the host. No arithmetic of
-// ours.
+// The conversions of cuda_fp8.h, cuda_fp6.h, cuda_fp4.h, cuda_bf16.h and cuda_fp16.h, run on the host. No
+// arithmetic of ours.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp4.h>
+#include <cuda_fp6.h>
 #include <cuda_fp8.h>
 
 #include <cstring>
@@ -42,6 +43,46 @@ extern "C" void witness_e2m1(const uint32_t *in, uint16_t *out, int64_t n) {
         out[i] = __nv_cvt_float_to_fp4(as_float(in[i]), __NV_E2M1, cudaRoundNearest) & 15;
 }
 
+extern "C" void witness_e5m2(const uint32_t *in, uint16_t *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        out[i] = __nv_cvt_float_to_fp8(as_float(in[i]), __NV_SATFINITE, __NV_E5M2);
+}
+
+extern "C" void witness_e5m2_nosat(const uint32_t *in, uint16_t *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] = __nv_cvt_float_to_fp8(as_float(in[i]), __NV_NOSAT, __NV_E5M2);
+}
+
+extern "C" void witness_e3m2(const uint32_t *in, uint16_t *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        out[i] = __nv_cvt_float_to_fp6(as_float(in[i]), __NV_E3M2, cudaRoundNearest) & 63;
+}
+
+extern "C" void witness_e2m3(const uint32_t *in, uint16_t *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        out[i] = __nv_cvt_float_to_fp6(as_float(in[i]), __NV_E2M3, cudaRoundNearest) & 63;
+}
+
+template <__nv_saturation_t SAT, cudaRoundMode MODE>
+static void e8m0(const uint32_t *in, uint16_t *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] = __nv_cvt_float_to_e8m0(as_float(in[i]), SAT, MODE);
+}
+
+extern "C" void witness_e8m0_down(const uint32_t *in, uint16_t *out, int64_t n) {
+    e8m0<__NV_SATFINITE, cudaRoundZero>(in, out, n);
+}
+
+extern "C" void witness_e8m0_down_nosat(const uint32_t *in, uint16_t *out, int64_t n) {
+    e8m0<__NV_NOSAT, cudaRoundZero>(in, out, n);
+}
+
+extern "C" void witness_e8m0_up(const uint32_t *in, uint16_t *out, int64_t n) {
+    e8m0<__NV_SATFINITE, cudaRoundPosInf>(in, out, n);
+}
+
+extern "C" void witness_e8m0_up_nosat(const uint32_t *in, uint16_t *out, int64_t n) {
+    e8m0<__NV_NOSAT, cudaRoundPosInf>(in, out, n);
+}
+
 extern "C" void witness_bf16(const uint32_t *in, uint16_t *out, int64_t n) {
     for (int64_t i = 0; i < n; i++) out[i] = as_half(__float2bfloat16_rn(as_float(in[i])));
 }
@@ -56,6 +97,22 @@ extern "C" uint32_t witness_e4m3_decode(uint8_t code) {
 
 extern "C" uint32_t witness_e2m1_decode(uint8_t nibble) {
     return as_image(__half2float(__half(__nv_cvt_fp4_to_halfraw(nibble, __NV_E2M1))));
+}
+
+extern "C" uint32_t witness_e5m2_decode(uint8_t code) {
+    return as_image(__half2float(__half(__nv_cvt_fp8_to_halfraw(code, __NV_E5M2))));
+}
+
+extern "C" uint32_t witness_e3m2_decode(uint8_t code) {
+    return as_image(__half2float(__half(__nv_cvt_fp6_to_halfraw(code, __NV_E3M2))));
+}
+
+extern "C" uint32_t witness_e2m3_decode(uint8_t code) {
+    return as_image(__half2float(__half(__nv_cvt_fp6_to_halfraw(code, __NV_E2M3))));
+}
+
+extern "C" uint32_t witness_e8m0_decode(uint8_t code) {
+    return as_image(__bfloat162float(__nv_bfloat16(__nv_cvt_e8m0_to_bf16raw(code))));
 }
 
 extern "C" uint32_t witness_bf16_decode(uint16_t half) {
