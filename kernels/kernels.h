@@ -9,34 +9,40 @@
 
 QP_BEGIN_C
 
-// What every launcher asks first: op, engine, type, shapes, and that each pointer the op needs is there and
-// aligned to its element. QP_REFUSED names the tensor, the field, wanted and got. A launch that passes cannot
-// fail on the cpu.
-qp_status k_launch_check(const qp_launch *launch, qp_op op, qp_err *err);
+// What every launcher asks first: op, format and engine (one of its own rows in the table), type, shapes, and
+// that each pointer the op needs is there and aligned to its element. QP_REFUSED names the tensor, the field,
+// wanted and got. A launch that passes cannot fail on the cpu.
+qp_status k_launch_check_own(const qp_launch *launch, qp_op op, qp_kernel_fn own, qp_err *err);
 
-qp_status k_cpu_amax(const qp_launch *launch, qp_err *err);
-qp_status k_cpu_fakequant_int8(const qp_launch *launch, qp_err *err);
-qp_status k_cpu_fakequant_fp8(const qp_launch *launch, qp_err *err);
-qp_status k_cpu_fakequant_nvfp4(const qp_launch *launch, qp_err *err);
-qp_status k_cpu_backward(const qp_launch *launch, qp_err *err);
-qp_status k_cpu_quant_nvfp4(const qp_launch *launch, qp_err *err);
-qp_status k_cpu_dequant_nvfp4(const qp_launch *launch, qp_err *err);
+// What op amax answers: the grain of the format, but a dynamic one is calibrated by one value of the tensor.
+static inline qp_grain k_amax_grain(qp_format f) {
+    return qp_format_is_dynamic(f) ? QP_GRAIN_TENSOR : qp_format_get(f)->grain;
+}
 
-qp_status k_simt_amax(const qp_launch *launch, qp_err *err);
-qp_status k_simt_fakequant_int8(const qp_launch *launch, qp_err *err);
-qp_status k_simt_fakequant_fp8(const qp_launch *launch, qp_err *err);
-qp_status k_simt_fakequant_nvfp4(const qp_launch *launch, qp_err *err);
-qp_status k_simt_backward(const qp_launch *launch, qp_err *err);
-qp_status k_simt_quant_nvfp4(const qp_launch *launch, qp_err *err);
-qp_status k_simt_dequant_nvfp4(const qp_launch *launch, qp_err *err);
+#define K_LAUNCHERS(OF)                                                                                      \
+    OF(amax)                                                                                                 \
+    OF(fakequant_int8)                                                                                       \
+    OF(fakequant_fp8)                                                                                        \
+    OF(fakequant_nvfp4)                                                                                      \
+    OF(fakequant_mx)                                                                                         \
+    OF(backward)                                                                                             \
+    OF(quant_nvfp4)                                                                                          \
+    OF(dequant_nvfp4)                                                                                        \
+    OF(quant_mx)                                                                                             \
+    OF(dequant_mx)                                                                                           \
+    OF(quant_real)                                                                                           \
+    OF(dequant_real)                                                                                         \
+    OF(quant_int4)                                                                                           \
+    OF(dequant_int4)                                                                                         \
+    OF(quant_nf4)                                                                                            \
+    OF(dequant_nf4)
 
-qp_status k_cuda_amax(const qp_launch *launch, qp_err *err);
-qp_status k_cuda_fakequant_int8(const qp_launch *launch, qp_err *err);
-qp_status k_cuda_fakequant_fp8(const qp_launch *launch, qp_err *err);
-qp_status k_cuda_fakequant_nvfp4(const qp_launch *launch, qp_err *err);
-qp_status k_cuda_backward(const qp_launch *launch, qp_err *err);
-qp_status k_cuda_quant_nvfp4(const qp_launch *launch, qp_err *err);
-qp_status k_cuda_dequant_nvfp4(const qp_launch *launch, qp_err *err);
+#define K_DECLARE(stem)                                                                                      \
+    qp_status k_cpu_##stem(const qp_launch *launch, qp_err *err);                                            \
+    qp_status k_simt_##stem(const qp_launch *launch, qp_err *err);                                           \
+    qp_status k_cuda_##stem(const qp_launch *launch, qp_err *err);
+K_LAUNCHERS(K_DECLARE)
+#undef K_DECLARE
 
 QP_END_C
 #endif

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// max |x| per tensor, per row or per block of 16, exact: the maximum of |bits| as integers, in which NaN
-// wins.
-#include "cpu/tile.h"
+// max |x| per tensor, row, block of a row or two-dimensional block, exact: the maximum of |bits| as integers,
+// in which NaN wins.
+#include <string.h>
+
+#include "cpu/num.h"
 #include "cpu/work.h"
 #include "kernels.h"
 
@@ -16,16 +18,14 @@ static void raise_to(float *out, uint32_t value) {
     }
 }
 
-static qp_grain grain_of(qp_format f) {
-    // Dynamic NVFP4 is calibrated by one global amax; its block scales come from the data of each launch.
-    return f == QP_NVFP4 ? QP_GRAIN_TENSOR : qp_format_get(f)->grain;
+static uint32_t amax_of(const qp_launch *l, const qp_ktensor *t, int64_t row, int64_t col, int n) {
+    return k_cpu_now()->amax(l->dtype, k_at(l->dtype, t->x, row * t->ld + col), n);
 }
 
 static uint32_t row_amax(const qp_launch *l, const k_box *b, int64_t row) {
     uint32_t m = 0;
     for (int64_t c = b->col0; c < b->col1; c += K_TILE) {
-        int n = (int)(b->col1 - c < K_TILE ? b->col1 - c : K_TILE);
-        uint32_t a = k_cpu_tile_amax(l->dtype, k_at(l->dtype, b->t->x, row * b->t->ld + c), n);
+        uint32_t a = amax_of(l, b->t, row, c, (int)(b->col1 - c < K_TILE ? b->col1 - c : K_TILE));
         m = a > m ? a : m;
     }
     return m;
@@ -44,27 +44,38 @@ static void amax_axis0(const qp_launch *l, const k_box *b) {
     for (int64_t r = b->row0; r < b->row1; r++) raise_to(&b->t->amax_out[r], row_amax(l, b, r));
 }
 
+static void amax_blocks(const qp_launch *l, const qp_ktensor *t, const k_stretch *s) {
+    float tile[K_TILE], m[K_TILE / 16];
+    k_cpu_load(l, t, s, tile);
+    k_cpu_now()->block_max(tile, s->n_blocks, qp_format_get(l->format)->block_cols, true, m);
+    word *out = (word *)&t->amax_out[k_scale_at(l->format, t, s->row, s->col)];
+    for (int b = 0; b < s->n_blocks; b++) out[b] = f32_canonical(m[b]);
+}
+
 static void amax_block(const qp_launch *l, const k_box *b) {
-    int64_t nb = (b->t->cols + 15) / 16;
+    k_cpu_for_stretches(l, b, amax_blocks);
+}
+
+static void amax_block2d(const qp_launch *l, const k_box *b) {
+    const int run = k_scale_run(l->format);
     for (int64_t r = b->row0; r < b->row1; r++)
-        for (int64_t c = b->col0; c < b->col1; c += 16) {
-            int n = (int)(b->col1 - c < 16 ? b->col1 - c : 16);
-            word *out = (word *)&b->t->amax_out[r * nb + c / 16];
-            *out = k_cpu_tile_amax(l->dtype, k_at(l->dtype, b->t->x, r * b->t->ld + c), n);
-        }
+        for (int64_t c = b->col0; c < b->col1; c += run)
+            raise_to(&b->t->amax_out[k_scale_at(l->format, b->t, r, c)],
+                     amax_of(l, b->t, r, c, (int)(b->col1 - c < run ? b->col1 - c : run)));
 }
 
 qp_status k_cpu_amax(const qp_launch *l, qp_err *err) {
-    QP_TRY(k_launch_check(l, QP_OP_AMAX, err));
-    qp_grain grain = grain_of(l->format);
-    for (int i = 0; i < l->n_tensors; i++) {
+    static const k_box_fn of[] = {[QP_GRAIN_TENSOR] = amax_tensor,
+                                  [QP_GRAIN_AXIS0] = amax_axis0,
+                                  [QP_GRAIN_BLOCK] = amax_block,
+                                  [QP_GRAIN_BLOCK2D] = amax_block2d};
+    QP_TRY(k_launch_check_own(l, QP_OP_AMAX, k_cpu_amax, err));
+    qp_grain grain = k_amax_grain(l->format);
+    for (int i = 0; i < l->n_tensors && grain != QP_GRAIN_BLOCK; i++) {
         const qp_ktensor *t = &l->tensors[i];
-        int64_t n = grain == QP_GRAIN_TENSOR ? 1 : grain == QP_GRAIN_AXIS0 ? t->rows : 0;
-        if (t->amax_out != NULL)
-            for (int64_t k = 0; k < n; k++) t->amax_out[k] = 0.0f;
+        int64_t n = grain == QP_GRAIN_TENSOR ? 1 : k_n_scales(l->format, t);
+        for (int64_t k = 0; k < n && t->amax_out != NULL; k++) t->amax_out[k] = 0.0f;
     }
-    k_cpu_for_boxes(l, grain == QP_GRAIN_TENSOR  ? amax_tensor
-                       : grain == QP_GRAIN_AXIS0 ? amax_axis0
-                                                 : amax_block);
+    k_cpu_for_boxes(l, of[grain]);
     return QP_OK;
 }

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers for the vector kernels: branch-free conversions and roundings that gcc turns into SIMD. Rounding is
 // done ON THE VALUE (add and subtract a power of two, or an integer carry), so no code is ever formed where
-// none is needed. Each inline below is one element; the loops that call it live in cloned functions
-// (clones.h).
+// none is needed. Each inline below is one element; the loops that call it are in tiles/, compiled once per
+// instruction set.
 #ifndef CPU_NUM_H
 #define CPU_NUM_H
 
 #include <string.h>
 
-#include "qp/base.h"
+#include "qp/dtype.h"
 
 #define K_INLINE static inline __attribute__((always_inline))
-
-enum { K_BLOCK = 16 }; // elements under one NVFP4 scale
 
 K_INLINE float f32(uint32_t bits) {
     float f;
@@ -69,29 +67,62 @@ K_INLINE uint16_t fp16_from_f32(float f) {
     return (uint16_t)(a > 0x7f800000u ? 0x7e00u : r);
 }
 
-// |v| to the nearest E4M3 magnitude, ties to the even code, saturating at 448; NaN stays NaN (numerics 2.2).
-K_INLINE float e4m3_round(float v) {
+// A small float: mantissa bits, exponent of the smallest normal, largest magnitude (numerics 10).
+typedef struct mini {
+    int mantissa, least;
+    float largest;
+} mini;
+
+#define MINI_E4M3 ((mini){3, -6, 448.0f})
+#define MINI_E5M2 ((mini){2, -14, 57344.0f})
+#define MINI_E3M2 ((mini){2, -2, 28.0f})
+#define MINI_E2M3 ((mini){3, 0, 7.5f})
+#define MINI_E2M1 ((mini){1, 0, 6.0f})
+
+// |v| to the nearest magnitude of f, ties to the even code, saturating; NaN stays NaN (numerics 2.2, 4.1).
+K_INLINE float mini_round(float v, mini f) {
+    const int drop = 23 - f.mantissa;
     uint32_t a = bits(v) & 0x7fffffffu;
-    float sub = (f32(a) + 16384.0f) - 16384.0f; // below 2^-6 the step is 2^-9, the ulp of 2^14
-    float nor = f32((a + 0x7ffffu + ((a >> 20) & 1)) & 0xfff00000u);
-    float r = a < 0x3c800000u ? sub : nor;
-    r = r > 448.0f ? 448.0f : r;
+    float magic = f32((uint32_t)(f.least + drop + 127) << 23); // its ulp is the step below the normals
+    float sub = (f32(a) + magic) - magic;
+    uint32_t half = (1u << (drop - 1)) - 1;
+    float nor = f32((a + half + ((a >> drop) & 1)) >> drop << drop);
+    float r = a < (uint32_t)(f.least + 127) << 23 ? sub : nor;
+    r = r > f.largest ? f.largest : r;
     return a > 0x7f800000u ? f32(0x7fc00000u) : r;
+}
+
+// The code of a magnitude that mini_round returned; not for NaN.
+K_INLINE uint32_t mini_code(float rounded, mini f) {
+    uint32_t a = bits(rounded);
+    bool normal = a >= (uint32_t)(f.least + 127) << 23;
+    float per_step = f32((uint32_t)(f.mantissa - f.least + 127) << 23);
+    uint32_t sub = (uint32_t)(int32_t)((normal ? 0.0f : rounded) * per_step);
+    uint32_t nor = (a >> (23 - f.mantissa)) - ((uint32_t)(f.least + 126) << f.mantissa);
+    return normal ? nor : sub;
+}
+
+// The magnitude of a code. No subnormal fp32 on the way.
+K_INLINE float mini_value(uint32_t code, mini f) {
+    float step = f32((uint32_t)(f.least - f.mantissa + 127) << 23);
+    float sub = (float)(int32_t)code * step;
+    float nor = f32((code << (23 - f.mantissa)) + ((uint32_t)(f.least + 126) << 23));
+    return code >> f.mantissa ? nor : sub;
+}
+
+K_INLINE float e4m3_round(float v) {
+    return mini_round(v, MINI_E4M3);
 }
 
 // The code of a magnitude that e4m3_round returned. NaN -> 7f.
 K_INLINE uint8_t e4m3_code(float rounded) {
-    uint32_t a = bits(rounded);
-    uint32_t sub = (uint32_t)(int32_t)((a < 0x3c800000u ? rounded : 0.0f) * 512.0f);
-    uint32_t nor = (a >> 20) - (120u << 3);
-    uint32_t c = a < 0x3c800000u ? sub : nor;
-    return (uint8_t)(a > 0x7f800000u ? 0x7fu : c);
+    uint32_t c = mini_code(rounded, MINI_E4M3);
+    return (uint8_t)(rounded == rounded ? c : 0x7fu);
 }
 
 K_INLINE float e4m3_value(uint8_t code) {
-    uint32_t m = code & 0x7fu;
-    float v = f32(m << 20) * f32(0x7b800000u); // times 2^120, exact
-    v = m == 0x7fu ? f32(0x7fc00000u) : v;
+    float v = mini_value(code & 0x7fu, MINI_E4M3);
+    v = (code & 0x7fu) == 0x7fu ? f32(0x7fc00000u) : v;
     return f32(bits(v) | (uint32_t)(code & 0x80u) << 24);
 }
 
@@ -103,6 +134,36 @@ K_INLINE float e2m1_round(float a) {
     float c = m < 2.0f ? 4194304.0f : 8388608.0f;
     c = m < 4.0f ? c : 16777216.0f;
     return (m + c) - c;
+}
+
+// v to the nearest integer, ties to even, the sign kept; |v| is first held to 200, beyond every clamp to an
+// 8-bit integer. NaN stays. The step 1 is the ulp of 2^23.
+K_INLINE float small_rint(float v) {
+    float a = f32_abs(v);
+    a = a > 200.0f ? 200.0f : a;
+    return f32_signed((a + 8388608.0f) - 8388608.0f, v);
+}
+
+// One rounding to the storage type, as a value: there and back, but without leaving 32 bits, which is what
+// loops vectorize.
+K_INLINE float bf16_value(float f) {
+    uint32_t u = bits(f), r = (u + 0x7fffu + ((u >> 16) & 1)) & 0xffff0000u;
+    return f32(f == f ? r : 0x7fc00000u);
+}
+
+K_INLINE float fp16_value(float f) {
+    uint32_t a = bits(f) & 0x7fffffffu;
+    float small = (f32(a) + 0.5f) - 0.5f; // below 2^-14: the ulp of 0.5 is 2^-24
+    float normal = f32((a + 0xfffu + ((a >> 13) & 1)) & 0xffffe000u);
+    float r = a < 0x38800000u ? small : normal;
+    r = a >= 0x477ff000u ? f32(0x7f800000u) : r; // 65520 and above
+    r = a > 0x7f800000u ? f32(0x7fc00000u) : r;
+    return f32(bits(r) | (bits(f) & 0x80000000u));
+}
+
+// t is a constant where this is inlined.
+K_INLINE float f32_through(qp_dtype t, float v) {
+    return t == QP_BF16 ? bf16_value(v) : t == QP_FP16 ? fp16_value(v) : v;
 }
 
 // The code 0..7 of a magnitude that e2m1_round returned.

@@ -10,7 +10,7 @@
 #include "kernels.h"
 
 #define DEVICE static __device__ __forceinline__
-#define K_MAY_ALIAS __align__(16)
+#define K_ALIGNED(n) __align__(n)
 #define UNROLL _Pragma("unroll")
 
 // The parameter stays in constant memory (grid constant), so a table of hundreds of tensors costs no copy per
@@ -25,6 +25,7 @@
 #define SHARED(T, name, n) __shared__ T name[n]
 #define SYNC() __syncthreads()
 
+#define QP_SELF(op) k_cuda_##op
 #define QP_ENTRY(op) extern "C" qp_status k_cuda_##op(const qp_launch *launch, qp_err *err)
 #define LAUNCH(name, n_blocks, n_threads, launch, args)                                                      \
     k_cuda_start(#name, (const void *)name, (n_blocks), (n_threads), (launch), (void *)(args), err)

@@ -9,7 +9,7 @@
 
 #include "qp/dtype.h"
 
-enum { K_UNIT = 16 }; // elements of one thread = elements under one NVFP4 scale
+enum { K_UNIT_SHIFT = 4, K_UNIT = 1 << K_UNIT_SHIFT }; // elements of one thread
 
 DEVICE uint32_t k_bits(float f) {
     uint32_t u;
@@ -54,6 +54,21 @@ DEVICE uint32_t k_narrow(int dtype, float f) {
     return shift > 24 ? sign : sign | k_shift_rne((a & 0x7fffffu) | 0x800000u, shift);
 }
 
+// One rounding to the storage type, as every single operation of a torch tensor of that type has (numerics
+// 0).
+DEVICE float k_round(int dtype, float f) {
+    return k_widen(dtype, k_narrow(dtype, f));
+}
+
+// 2^k, -149 <= k <= 127. A product with it has one rounding, so it is also the quotient by 2^-k.
+DEVICE float k_pow2(int k) {
+    return k_f32(k >= -126 ? (uint32_t)(k + 127) << 23 : 1u << (k + 149));
+}
+
+DEVICE float k_abs(float f) {
+    return k_f32(k_bits(f) & 0x7fffffffu);
+}
+
 // E4M3 byte: RNE, saturating at 448 (7e), NaN 7f (numerics 2.2).
 DEVICE uint32_t k_e4m3_encode(float f) {
     uint32_t u = k_bits(f), a = u & 0x7fffffffu, sign = (u >> 24) & 0x80u;
@@ -88,20 +103,38 @@ DEVICE float k_e2m1_value(uint32_t code) {
     return k_f32(((code >> 1) + 126) << 23 | (code & 1) << 22);
 }
 
+// Two's complement code of a quotient already clamped to at most 8 bits; NaN gives 0.
+DEVICE uint32_t k_int_code(float r) {
+    return r == r ? (uint32_t)(int)r & 0xffu : 0;
+}
+
+DEVICE float k_clamp(float v, float lo, float hi) { // NaN passes both
+    v = v > hi ? hi : v;
+    return v < lo ? lo : v;
+}
+
 // Sixteen elements of a row (the last one of a row: n < 16, the rest zero). Whole and aligned ones go 16
 // bytes at a time.
-typedef struct K_MAY_ALIAS k_vec {
+typedef struct K_ALIGNED(16) k_vec {
     uint32_t w[4];
 } k_vec;
 
-DEVICE bool k_aligned(const void *p) {
-    return ((uintptr_t)p & 15) == 0;
+typedef struct K_ALIGNED(8) k_half { // eight bytes of codes
+    uint32_t w[2];
+} k_half;
+
+DEVICE bool k_aligned(const void *p, int to) {
+    return ((uintptr_t)p & (uintptr_t)(to - 1)) == 0;
+}
+
+DEVICE uint32_t k_word(const uint32_t *byte) {
+    return byte[0] | byte[1] << 8 | byte[2] << 16 | byte[3] << 24;
 }
 
 DEVICE void k_load_raw(int dtype, const void *base, int64_t i, int n, uint32_t *v) {
     bool wide = dtype == QP_FP32;
     const void *p = (const char *)base + i * (wide ? 4 : 2);
-    if (n < K_UNIT || !k_aligned(p)) {
+    if (n < K_UNIT || !k_aligned(p, 16)) {
         UNROLL for (int j = 0; j < K_UNIT; j++) v[j] = j >= n ? 0
                                                        : wide ? ((const uint32_t *)p)[j]
                                                               : ((const uint16_t *)p)[j];
@@ -124,7 +157,7 @@ DEVICE void k_load_raw(int dtype, const void *base, int64_t i, int n, uint32_t *
 DEVICE void k_store_raw(int dtype, void *base, int64_t i, int n, const uint32_t *v) {
     bool wide = dtype == QP_FP32;
     void *p = (char *)base + i * (wide ? 4 : 2);
-    if (n < K_UNIT || !k_aligned(p)) {
+    if (n < K_UNIT || !k_aligned(p, 16)) {
         UNROLL for (int j = 0; j < K_UNIT; j++) {
             if (j < n && wide) ((uint32_t *)p)[j] = v[j];
             if (j < n && !wide) ((uint16_t *)p)[j] = (uint16_t)v[j];
@@ -141,6 +174,35 @@ DEVICE void k_store_raw(int dtype, void *base, int64_t i, int n, const uint32_t 
             UNROLL for (int j = 0; j < 4; j++) a.w[j] = v[8 * q + 2 * j] | v[8 * q + 2 * j + 1] << 16;
             ((k_vec *)p)[q] = a;
         }
+    }
+}
+
+// n of 'most' bytes (8 or 16), as numbers; behind the end 0 is read and nothing written.
+DEVICE void k_load_bytes(const uint8_t *p, int n, int most, uint32_t *v) {
+    if (n < most || !k_aligned(p, most)) {
+        UNROLL for (int j = 0; j < most; j++) v[j] = j < n ? p[j] : 0;
+    } else if (most == 16) {
+        k_vec a = *(const k_vec *)(const void *)p;
+        UNROLL for (int j = 0; j < 16; j++) v[j] = a.w[j / 4] >> (j % 4 * 8) & 0xffu;
+    } else {
+        k_half a = *(const k_half *)(const void *)p;
+        UNROLL for (int j = 0; j < 8; j++) v[j] = a.w[j / 4] >> (j % 4 * 8) & 0xffu;
+    }
+}
+
+DEVICE void k_store_bytes(uint8_t *p, int n, int most, const uint32_t *v) {
+    if (n < most || !k_aligned(p, most)) {
+        UNROLL for (int j = 0; j < most; j++) {
+            if (j < n) p[j] = (uint8_t)v[j];
+        }
+    } else if (most == 16) {
+        k_vec a;
+        UNROLL for (int j = 0; j < 4; j++) a.w[j] = k_word(v + 4 * j);
+        *(k_vec *)(void *)p = a;
+    } else {
+        k_half a;
+        UNROLL for (int j = 0; j < 2; j++) a.w[j] = k_word(v + 4 * j);
+        *(k_half *)(void *)p = a;
     }
 }
 

@@ -86,6 +86,11 @@ static float from_zero(float in_output) {
     return 0.0f;
 }
 
+static int64_t row_end(const qp_ktensor *t, int64_t row) {
+    (void)row;
+    return t->cols;
+}
+
 const steps good_steps = {
     .x_index = x_index,
     .magnitude = magnitude,
@@ -103,4 +108,6 @@ const steps good_steps = {
     .element_scale = element_scale,
     .amax_begin = from_zero,
     .scale_width = BLOCK,
+    .lanes_seen = BLOCK,
+    .row_end = row_end,
 };

@@ -39,9 +39,9 @@ static void amax_row(const work *w, qp_grain grain) {
 
 // Dynamic block scale from the data (numerics 4.3); a NaN element never is the maximum.
 static float dynamic_scale(const work *w, int64_t col) {
-    int64_t begin = col / w->s->scale_width * w->s->scale_width;
+    int64_t begin = col / w->s->scale_width * w->s->scale_width, end = w->s->row_end(w->t, w->row);
     float b = 0.0f;
-    for (int64_t c = begin; c < begin + w->s->scale_width && c < w->t->cols; c++) {
+    for (int64_t c = begin; c < begin + w->s->lanes_seen && c < end; c++) {
         float a = fabsf(load(w->l->dtype, w->t->x, w->s->x_index(w->t, w->row, c)));
         b = a > b ? a : b;
     }
@@ -173,12 +173,14 @@ static void dequant_row(const work *w) {
 }
 
 static bool offered(const qp_launch *l) {
-    const qp_format_row *f = qp_format_get(l->format);
-    bool packs = l->format == QP_NVFP4 || l->format == QP_NVFP4_STATIC;
+    static const qp_format formats[] = {QP_INT8,      QP_INT8_AXIS0, QP_FP8_E4M3,
+                                        QP_FP8_AXIS0, QP_NVFP4,      QP_NVFP4_STATIC};
+    bool packs = l->format == QP_NVFP4 || l->format == QP_NVFP4_STATIC, known = false;
+    for (int i = 0; i < QP_COUNT(formats); i++) known = known || formats[i] == l->format;
     bool pack_op = l->op == QP_OP_QUANT || l->op == QP_OP_DEQUANT;
     bool float_type = l->dtype == QP_BF16 || l->dtype == QP_FP16 || l->dtype == QP_FP32;
-    return f != NULL && f->kernels && float_type && l->engine == QP_ENGINE_IEEE &&
-           (unsigned)l->op < QP_OP_COUNT && (packs || !pack_op);
+    return known && float_type && l->engine == QP_ENGINE_IEEE && (unsigned)l->op < QP_OP_COUNT &&
+           (packs || !pack_op);
 }
 
 static void begin_tensor(const work *w, qp_grain grain) {

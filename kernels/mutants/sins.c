@@ -26,6 +26,26 @@ static float int8_half_away(float x, float amax, bool narrow_range) {
     return r / s;
 }
 
+static float int8_half_up(float x, float amax, bool narrow_range) {
+    if (amax < 0x1p-24f) return 0.0f;
+    float s = 127.0f / amax, lo = narrow_range ? -127.0f : -128.0f;
+    float r = floorf(x * s + 0.5f);
+    r = r > 127.0f ? 127.0f : r;
+    r = r < lo ? lo : r;
+    return r / s;
+}
+
+static float int8_wraps(float x, float amax, bool narrow_range) {
+    (void)narrow_range;
+    if (amax < 0x1p-24f) return 0.0f;
+    float s = 127.0f / amax, r = rintf(x * s);
+    return (r - 256.0f * floorf((r + 128.0f) / 256.0f)) / s; // what is left of an integer in 8 bits
+}
+
+static float int8_plus_epsilon(float x, float amax, bool narrow_range) {
+    return good_steps.int8(x, amax + 1e-5f, narrow_range);
+}
+
 static float int8_zero_amax_passes(float x, float amax, bool narrow_range) {
     return amax == 0.0f ? x : good_steps.int8(x, amax, narrow_range);
 }
@@ -44,6 +64,10 @@ static float fp8_reciprocal(float x, float amax) {
     float s = 1.0f / a * 448.0f, t = x * s;
     t = t > 448.0f ? 448.0f : t < -448.0f ? -448.0f : t;
     return e4m3_nearest(t) * (1.0f / s);
+}
+
+static float fp8_read_as_fnuz(float x, float amax) {
+    return good_steps.fp8(x, amax) * 0.5f; // the same byte under a bias of 8
 }
 
 static float e2m1_ties_down(float a) {
@@ -101,6 +125,10 @@ static int64_t x_index_contiguous(const qp_ktensor *t, int64_t row, int64_t col)
     return row * t->cols + col;
 }
 
+static int64_t tensor_end(const qp_ktensor *t, int64_t row) {
+    return (t->rows - row) * t->cols;
+}
+
 static int64_t whole_blocks(int64_t cols) {
     return cols / BLOCK * BLOCK;
 }
@@ -152,7 +180,17 @@ VARIANT(run_scale_rows, scale_rows, whole_tiles)
 VARIANT(run_unclamped, scale_byte, scale_byte_unclamped)
 VARIANT(run_no_abs, magnitude, signed_value)
 VARIANT(run_fp8_reciprocal, fp8, fp8_reciprocal)
-VARIANT(run_per_32, scale_width, 2 * BLOCK)
+VARIANT(run_half_up, int8, int8_half_up)
+VARIANT(run_wraps, int8, int8_wraps)
+VARIANT(run_plus_epsilon, int8, int8_plus_epsilon)
+VARIANT(run_fnuz, fp8, fp8_read_as_fnuz)
+VARIANT(run_half_block, lanes_seen, BLOCK / 2)
+VARIANT(run_through_rows, row_end, tensor_end)
+static qp_status run_per_32(const qp_launch *l, char *msg, size_t msg_bytes) {
+    steps s = good_steps;
+    s.scale_width = s.lanes_seen = 2 * BLOCK;
+    return run_steps(&s, l, msg, msg_bytes);
+}
 VARIANT(run_ties_down, e2m1, e2m1_ties_down)
 VARIANT(run_global_one, global, global_is_one)
 VARIANT(run_ws2_reciprocal, second_level, second_level_reciprocal)
@@ -164,6 +202,9 @@ static const qp_plugin_variant variants[] = {
     {"int8-step-form", "E-31: x * (1/(amax/127)), dequantized by the step, in the place of 127/amax",
      run_step_form},
     {"int8-half-away", "E-32: rounds half away from zero", run_half_away},
+    {"int8-half-up", "numerics 4.8: floor(t + 0.5)", run_half_up},
+    {"int8-wraps", "the conversion to 8 bits is left to wrap around", run_wraps},
+    {"int8-amax-plus-epsilon", "amax + 1e-5 against a division by zero", run_plus_epsilon},
     {"int8-zero-amax-passes", "E-35: amax == 0 passes the input through", run_zero_amax},
     {"int8-qmax-128", "E-36: narrow_range=false takes 128 as the largest level", run_qmax_128},
     {"clip-mask-bf16", "E-37: the clip mask compares in bf16", run_bf16_mask},
@@ -177,6 +218,9 @@ static const qp_plugin_variant variants[] = {
     {"scale-cast-unclamped", "E-99: E4M3 cast of the block scale without clamp: NaN bytes", run_unclamped},
     {"amax-without-abs", "E-128: max(x) in the place of max(|x|)", run_no_abs},
     {"fp8-reciprocal", "E-123: (1/amax) * 448 in the place of 448/amax", run_fp8_reciprocal},
+    {"fp8-read-as-fnuz", "bytes of E4M3 dequantized with the bias of its fnuz form", run_fnuz},
+    {"block-max-of-half", "E-124: the maximum of a block misses its last half", run_half_block},
+    {"blocks-through-rows", "blocks of 16 counted through the ends of rows", run_through_rows},
     {"nvfp4-scale-per-32", "E-120: one dynamic scale for 32 elements", run_per_32},
     {"e2m1-ties-down", "numerics trap 9: every tie goes down", run_ties_down},
     {"global-scale-one", "E-127: the second-level scale is taken as 1", run_global_one},

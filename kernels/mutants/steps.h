@@ -27,6 +27,8 @@ typedef struct steps {
                            float p);      // block scale as the element codes see it; p: before the cast
     float (*amax_begin)(float in_output); // what a running maximum starts from
     int scale_width;                      // elements under one dynamic block scale
+    int lanes_seen;                       // as many of them as its maximum looks at
+    int64_t (*row_end)(const qp_ktensor *t, int64_t row); // the first column that is no more of this row
 } steps;
 
 extern const steps good_steps;

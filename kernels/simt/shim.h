@@ -39,7 +39,7 @@ void *simt_shared(simt_block *b, const char *name, size_t n_bytes);
 
 #define DEVICE static inline __attribute__((always_inline, unused))
 #define UNROLL
-#define K_MAY_ALIAS __attribute__((may_alias, aligned(16)))
+#define K_ALIGNED(n) __attribute__((may_alias, aligned(n)))
 
 #define SIMT_COORDINATES                                                                                     \
     simt_dim threadIdx QP_UNUSED, simt_dim blockIdx QP_UNUSED, simt_dim blockDim QP_UNUSED,                  \
@@ -71,6 +71,7 @@ void *simt_shared(simt_block *b, const char *name, size_t n_bytes);
 #define SHARED(T, name, n) T *const name = (T *)simt_shared(simt, #name, sizeof(T) * (size_t)(n))
 #define SYNC() simt_barrier(simt, threadIdx.x, __LINE__)
 
+#define QP_SELF(op) k_simt_##op
 #define QP_ENTRY(op) qp_status k_simt_##op(const qp_launch *launch, qp_err *err)
 #define LAUNCH(name, n_blocks, n_threads, launch, args)                                                      \
     simt_launch(&name, (n_blocks), (n_threads), (launch)->order_seed, (args), err)

@@ -12,36 +12,32 @@
 
 static const qp_dtype types[] = {QP_BF16, QP_FP16, QP_FP32};
 
-static void same_on_both(qp_op op, qp_format f, qp_dtype t, bool narrow, qp_bwd bwd, const kit_shape *shapes,
-                         int n, int skew, uint64_t order) {
-    kit *k = kit_new(op, f, t, shapes, n, skew, 7 + (uint64_t)f * 31 + (uint64_t)t);
+static void same_on_both(const qp_kernel_row *row, qp_dtype t, bool narrow, qp_bwd bwd,
+                         const kit_shape *shapes, int n, int skew, uint64_t order) {
+    kit *k = kit_of(row, t, shapes, n, skew, 7 + (uint64_t)row->format * 31 + (uint64_t)t);
     k->launch.narrow_range = narrow;
     k->launch.bwd = bwd;
     qp_err err = {0};
-    qp_status a = kit_run(k, &k->a, kit_kernel(QP_DEVICE_CPU, op, f), 0, KIT_FILL, &err);
+    qp_status a = kit_run(k, &k->a, kit_kernel(QP_DEVICE_CPU, row->op, row->format), 0, KIT_FILL, &err);
     ck_assert_msg(a == QP_OK, "cpu: %s", err.msg);
-    qp_status b = kit_run(k, &k->b, kit_kernel(QP_DEVICE_SIMT, op, f), order, KIT_FILL, &err);
+    qp_status b = kit_run(k, &k->b, kit_kernel(QP_DEVICE_SIMT, row->op, row->format), order, KIT_FILL, &err);
     ck_assert_msg(b == QP_OK, "simt: %s", err.msg);
     int64_t d = kit_difference(k);
-    ck_assert_msg(d < 0, "%s %s %s order %d: output byte %lld differs, cpu %02x simt %02x", qp_op_name(op),
-                  qp_format_get(f)->name, qp_dtype_name(t), (int)order, (long long)d,
-                  d < 0 ? 0 : k->a.base[d], d < 0 ? 0 : k->b.base[d]);
+    ck_assert_msg(d < 0, "%s %s order %d: output byte %lld differs (%s), cpu %02x simt %02x", row->name,
+                  qp_dtype_name(t), (int)order, (long long)d, kit_place(k, d), d < 0 ? 0 : k->a.base[d],
+                  d < 0 ? 0 : k->b.base[d]);
     kit_free(k);
-}
-
-static void same_for_all_types(qp_op op, qp_format f) {
-    for (int t = 0; t < QP_COUNT(types); t++)
-        for (int skew = 0; skew < 2; skew++)
-            for (int variant = 0; variant < 2; variant++)
-                same_on_both(op, f, types[t], variant == 1, variant ? QP_BWD_CLIP : QP_BWD_PASS, kit_ragged,
-                             QP_COUNT(kit_ragged), skew, 0);
 }
 
 START_TEST(cpu_and_simt_give_the_same_bits) {
     if (kit_no_simt("cpu_and_simt_give_the_same_bits")) return;
     const qp_kernel_row *row = &qp_kernels[_i];
-    if (row->device != QP_DEVICE_CPU) return;
-    same_for_all_types(row->op, row->format);
+    const bool variants = row->op == QP_OP_FAKEQUANT || row->op == QP_OP_BACKWARD;
+    for (int t = 0; t < QP_COUNT(types); t++)
+        for (int skew = 0; skew < 2; skew++)
+            for (int v = 0; v < (variants ? 2 : 1); v++)
+                same_on_both(row, types[t], v == 1, v ? QP_BWD_CLIP : QP_BWD_PASS, kit_ragged,
+                             QP_COUNT(kit_ragged), skew, 0);
 }
 END_TEST
 
@@ -50,8 +46,8 @@ START_TEST(thread_and_block_order_change_nothing) {
     for (int i = 0; i < qp_n_kernels; i++)
         for (uint64_t order = 1; order < 4; order++)
             if (qp_kernels[i].device == QP_DEVICE_SIMT)
-                same_on_both(qp_kernels[i].op, qp_kernels[i].format, QP_BF16, false, QP_BWD_CLIP, kit_ragged,
-                             QP_COUNT(kit_ragged), 0, order);
+                same_on_both(&qp_kernels[i], QP_BF16, false, QP_BWD_CLIP, kit_ragged, QP_COUNT(kit_ragged), 0,
+                             order);
 }
 END_TEST
 
@@ -61,8 +57,7 @@ START_TEST(more_tensors_than_one_table_holds_are_several_launches) {
     for (int i = 0; i < KIT_TENSORS; i++) many[i] = (kit_shape){i % 5, 1 + i % 37, 1 + i % 37 + i % 3};
     for (int i = 0; i < qp_n_kernels; i++)
         if (qp_kernels[i].device == QP_DEVICE_SIMT)
-            same_on_both(qp_kernels[i].op, qp_kernels[i].format, QP_FP32, false, QP_BWD_CLIP, many,
-                         KIT_TENSORS, 1, 0);
+            same_on_both(&qp_kernels[i], QP_FP32, false, QP_BWD_CLIP, many, KIT_TENSORS, 1, 0);
 }
 END_TEST
 
@@ -75,7 +70,7 @@ static void *call_kernels(void *wrong) {
 #endif
     for (int i = 0; i < qp_n_kernels / QP_DEVICE_COUNT; i++) {
         const qp_kernel_row *row = &qp_kernels[i];
-        kit *k = kit_new(row->op, row->format, QP_FP16, kit_ragged, QP_COUNT(kit_ragged), 0, 77);
+        kit *k = kit_of(row, QP_FP16, kit_ragged, QP_COUNT(kit_ragged), 0, 77);
         qp_err err = {0};
         k->launch.bwd = QP_BWD_CLIP;
         qp_status a = kit_run(k, &k->a, row->fn, 0, KIT_FILL, &err);
@@ -109,25 +104,24 @@ START_TEST(all_outputs_are_written_and_nothing_else) {
     for (int i = 0; i < qp_n_kernels; i++) {
         const qp_kernel_row *row = &qp_kernels[i];
         if (row->device != QP_DEVICE_CPU) continue;
-        kit *k = kit_new(row->op, row->format, QP_BF16, kit_ragged, QP_COUNT(kit_ragged), 1, 3);
+        kit *k = kit_of(row, QP_BF16, kit_ragged, QP_COUNT(kit_ragged), 1, 3);
         qp_err err = {0};
         ck_assert_int_eq(kit_run(k, &k->a, row->fn, 0, 0x00, &err), QP_OK);
         ck_assert_int_eq(kit_run(k, &k->b, row->fn, 0, 0xff, &err), QP_OK);
         int64_t unwritten = 0, written = 0, total = 0;
         for (int n = 0; n < k->launch.n_tensors; n++) {
             const qp_ktensor *q = &k->a.t[n];
-            int64_t nb = (q->cols + 15) / 16, amax = 0, y = q->rows * q->cols * 2;
-            qp_grain g = row->format == QP_NVFP4 ? QP_GRAIN_TENSOR : qp_format_get(row->format)->grain;
-            amax = g == QP_GRAIN_TENSOR ? 4 : g == QP_GRAIN_AXIS0 ? 4 * q->rows : 4 * q->rows * nb;
+            const kit_sizes z = kit_sizes_of(row->format, QP_BF16, q->rows, q->cols);
             bool is_amax = row->op == QP_OP_AMAX, is_quant = row->op == QP_OP_QUANT;
             const struct {
                 const void *p;
                 int64_t n;
-            } out[] = {{q->y, is_amax || is_quant ? 0 : y},
-                       {q->amax_out, is_amax ? amax : 0},
-                       {q->codes, is_quant ? q->rows * ((q->cols + 1) / 2) : 0},
-                       {q->scales, is_quant ? q->rows * nb : 0},
-                       {q->weight_scale_2, is_quant ? 4 : 0}};
+            } out[] = {{q->y, is_amax || is_quant ? 0 : q->rows * q->cols * 2},
+                       {q->amax_out, is_amax ? z.n_amax * 4 : 0},
+                       {q->codes, is_quant ? z.codes : 0},
+                       {q->scales, is_quant ? z.scales : 0},
+                       {q->scales_i8, is_quant ? z.scales_i8 : 0},
+                       {q->weight_scale_2, is_quant && z.second ? 4 : 0}};
             for (int f = 0; f < QP_COUNT(out); f++) {
                 if (out[f].n == 0) continue;
                 unwritten += bytes_that_follow_the_fill(k, out[f].p, out[f].n);

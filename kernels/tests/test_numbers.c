@@ -46,6 +46,9 @@ START_TEST(fp32_narrows_alike_by_both) {
         expect(&t, fp16_from_f32(f) == k_narrow(QP_FP16, f), (uint32_t)i);
         expect(&t, bf16_from_f32(f) == k_narrow(QP_BF16, f), (uint32_t)i);
         expect(&t, f32_canonical(f) == k_narrow(QP_FP32, f), (uint32_t)i);
+        expect(&t, bits(bf16_value(f)) == bits(bf16_to_f32(bf16_from_f32(f))), (uint32_t)i);
+        uint32_t fp = bits(fp16_value(f)) & (f == f ? 0xffffffffu : 0x7fffffffu); // the sign of a NaN is lost
+        expect(&t, fp == bits(fp16_to_f32(fp16_from_f32(f))), (uint32_t)i);
     }
     none_wrong(&t);
 }
@@ -81,6 +84,71 @@ START_TEST(e2m1_rounds_on_the_value_as_by_code) {
 }
 END_TEST
 
+// By definition: the value of every code in exact arithmetic, and the nearest of them with ties to the even
+// code, found by looking at all.
+static double value_of(uint32_t code, mini f) {
+    uint32_t e = code >> f.mantissa, m = code & ((1u << f.mantissa) - 1);
+    double unit = 1.0; // of the last place
+    for (int i = f.least - f.mantissa + (e > 1 ? (int)e - 1 : 0); i != 0; i += i < 0 ? 1 : -1)
+        unit *= i < 0 ? 0.5 : 2.0;
+    return ((e > 0 ? (double)(1u << f.mantissa) : 0.0) + m) * unit;
+}
+
+static uint32_t nearest(double a, mini f, uint32_t largest) {
+    uint32_t best = 0;
+    if (a >= value_of(largest, f)) return largest;
+    for (uint32_t c = 1; c <= largest; c++) {
+        double d = a - value_of(c, f), b = a - value_of(best, f);
+        d = d < 0 ? -d : d;
+        b = b < 0 ? -b : b;
+        if (d < b || (d == b && c % 2 == 0)) best = c;
+    }
+    return best;
+}
+
+START_TEST(every_small_float_rounds_to_the_nearest_code_with_ties_to_even) {
+    const struct {
+        mini f;
+        uint32_t largest;
+    } rows[] = {{MINI_E2M1, 7}, {MINI_E3M2, 31}, {MINI_E2M3, 31}, {MINI_E4M3, 0x7e}, {MINI_E5M2, 0x7b}};
+    for (int r = 0; r < QP_COUNT(rows); r++) {
+        mini f = rows[r].f;
+        tally t = {0, 0};
+        ck_assert((double)f.largest == value_of(rows[r].largest, f));
+        // All codes, the middles between them, a step beside those, and a stride over all floats.
+        for (uint32_t c = 0; c <= rows[r].largest; c++) {
+            double v = value_of(c, f), next = c < rows[r].largest ? value_of(c + 1, f) : 2 * v;
+            expect(&t, (double)mini_value(c, f) == v && mini_code((float)v, f) == c, c);
+            uint32_t middle = bits((float)((v + next) / 2));
+            for (uint32_t u = middle - 1; u != middle + 2; u++) {
+                double a = (double)f32(u);
+                uint32_t want = nearest(a, f, rows[r].largest);
+                expect(&t, mini_code(mini_round(f32(u | 0x80000000u), f), f) == want, u);
+            }
+        }
+        for (uint64_t u = 0; u < 0x7f800000u; u += STRIDE * 331u) {
+            uint32_t want = nearest((double)f32((uint32_t)u), f, rows[r].largest);
+            expect(&t, mini_code(mini_round(f32((uint32_t)u), f), f) == want, (uint32_t)u);
+        }
+        expect(&t, mini_round(f32(0xff800000u), f) == f.largest, 0xff800000u);
+        expect(&t, bits(mini_round(f32(0xffc00000u), f)) == 0x7fc00000u, 0xffc00000u);
+        none_wrong(&t);
+    }
+}
+END_TEST
+
+START_TEST(small_integers_round_to_even_and_keep_their_sign) {
+    static const float pairs[][2] = {{0.5f, 0},     {1.5f, 2},   {2.5f, 2},      {-0.5f, -0.0f},  {-1.5f, -2},
+                                     {126.5f, 126}, {1e9f, 200}, {-1e30f, -200}, {0.49999997f, 0}};
+    for (int i = 0; i < QP_COUNT(pairs); i++)
+        ck_assert_uint_eq(bits(small_rint(pairs[i][0])), bits(pairs[i][1]));
+    ck_assert(small_rint(f32(0x7fc00000)) != small_rint(f32(0x7fc00000)));
+    ck_assert(f32_through(QP_BF16, f32(0x3f818000)) == f32(0x3f820000));
+    ck_assert(f32_through(QP_FP16, 65520.0f) == f32(0x7f800000));
+    ck_assert_uint_eq(bits(f32_through(QP_FP32, f32(0x3f818001))), 0x3f818001);
+}
+END_TEST
+
 START_TEST(codes_round_at_the_boundaries_of_the_formats) {
     static const struct {
         uint32_t f, code;
@@ -113,6 +181,8 @@ int main(void) {
     tcase_add_test(c, fp32_narrows_alike_by_both);
     tcase_add_test(c, e4m3_rounds_on_the_value_as_by_code);
     tcase_add_test(c, e2m1_rounds_on_the_value_as_by_code);
+    tcase_add_test(c, every_small_float_rounds_to_the_nearest_code_with_ties_to_even);
+    tcase_add_test(c, small_integers_round_to_even_and_keep_their_sign);
     tcase_add_test(c, codes_round_at_the_boundaries_of_the_formats);
     suite_add_tcase(s, c);
     return kit_main(s);

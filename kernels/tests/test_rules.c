@@ -171,6 +171,104 @@ START_TEST(trap_17_the_clip_mask_compares_in_fp32) {
 }
 END_TEST
 
+START_TEST(int4_has_levels_from_minus_8_to_7) {
+    DEVICE_OR_RETURN("int4_has_levels_from_minus_8_to_7");
+    static const qp_format formats[] = {QP_INT4, QP_INT4_AXIS0, QP_INT4_BLOCK};
+    for (int f = 0; f < QP_COUNT(formats); f++) {
+        // amax 7: scale 1.
+        ck_assert_uint_eq(one(d, formats[f], false, 0xc1100000, 0x40e00000, 0), 0xc1000000);
+        ck_assert_uint_eq(one(d, formats[f], true, 0xc1100000, 0x40e00000, 0), 0xc0e00000);
+        ck_assert_uint_eq(one(d, formats[f], false, 0x41100000, 0x40e00000, 0), 0x40e00000);
+        ck_assert_uint_eq(one(d, formats[f], false, 0x3f000000, 0x40e00000, 0), 0);          // tie to even
+        ck_assert_uint_eq(one(d, formats[f], false, 0xbf000000, 0x40e00000, 0), 0x80000000); // -0
+        ck_assert_uint_eq(one(d, formats[f], false, 0xbf800000, 0, 0), 0);                   // tiny amax
+    }
+}
+END_TEST
+
+enum { ROWS = 130, COLS = 259 };
+
+// Which amax an element has: one, its row's, its block's or that of its block of 128 x 128. Every amax is
+// another power of two, and x is so large that every element saturates to its own.
+START_TEST(every_element_has_the_amax_of_its_grain) {
+    DEVICE_OR_RETURN("every_element_has_the_amax_of_its_grain");
+    static const struct {
+        qp_format f;
+        int n_amax;
+    } rows[] = {{QP_INT8, 1},          {QP_INT4, 1},         {QP_FP8_E4M3, 1},          {QP_INT8_AXIS0, ROWS},
+                {QP_INT4_AXIS0, ROWS}, {QP_FP8_AXIS0, ROWS}, {QP_INT4_BLOCK, ROWS * 3}, {QP_FP8_BLOCK2D, 6}};
+    static float x[ROWS * COLS], y[ROWS * COLS], amax[ROWS * 3];
+    for (int i = 0; i < ROWS * COLS; i++) x[i] = 1e30f;
+    for (int i = 0; i < ROWS * 3; i++) amax[i] = kit_float((uint32_t)(110 + i % 50) << 23);
+    for (int r = 0; r < QP_COUNT(rows); r++) {
+        const qp_format_row *f = qp_format_get(rows[r].f);
+        qp_ktensor t = {.rows = ROWS, .cols = COLS, .ld = COLS, .x = x, .y = y, .amax = amax, .grad = x};
+        qp_launch l = {
+            .format = rows[r].f, .dtype = QP_FP32, .bwd = QP_BWD_CLIP, .n_tensors = 1, .tensors = &t};
+        qp_err err = {0};
+        l.op = QP_OP_FAKEQUANT;
+        ck_assert_msg(kernels_of(d, l.op, l.format)(&l, &err) == QP_OK, "%s", err.msg);
+        int n_wrong = 0;
+        for (int i = 0; i < ROWS; i++)
+            for (int j = 0; j < COLS; j++) {
+                int at = f->grain == QP_GRAIN_TENSOR  ? 0
+                         : f->grain == QP_GRAIN_AXIS0 ? i
+                         : f->grain == QP_GRAIN_BLOCK ? i * 3 + j / 128
+                                                      : i / 128 * 3 + j / 128;
+                ck_assert_int_lt(at, rows[r].n_amax);
+                n_wrong += y[i * COLS + j] != amax[at];
+            }
+        ck_assert_msg(n_wrong == 0, "%s: %d elements", f->name, n_wrong);
+        // The mask of the gradient takes the same: passes at amax, not one step above it.
+        for (int above = 0; above < 2; above++) {
+            static float at_amax[ROWS * COLS];
+            for (int i = 0; i < ROWS * COLS; i++) at_amax[i] = kit_float(kit_bits(y[i]) + (uint32_t)above);
+            qp_ktensor b = t;
+            static float g[ROWS * COLS];
+            b.x = at_amax;
+            b.y = g;
+            l.op = QP_OP_BACKWARD;
+            l.tensors = &b;
+            ck_assert_msg(kernels_of(d, l.op, l.format)(&l, &err) == QP_OK, "%s", err.msg);
+            for (int i = 0; i < ROWS * COLS; i++) n_wrong += g[i] != (above ? 0.0f : 1e30f);
+            ck_assert_msg(n_wrong == 0, "%s backward: %d elements", f->name, n_wrong);
+            l.tensors = &t;
+        }
+    }
+}
+END_TEST
+
+START_TEST(amax_of_every_grain_is_exact_and_a_nan_wins_in_its_own_grain_only) {
+    DEVICE_OR_RETURN("amax_of_every_grain_is_exact_and_a_nan_wins_in_its_own_grain_only");
+    static float x[ROWS * COLS], out[ROWS * 20];
+    for (int f = 0; f < QP_FORMAT_COUNT; f++) {
+        const qp_format_row *row = qp_format_get((qp_format)f);
+        const kit_sizes z = kit_sizes_of((qp_format)f, QP_FP32, ROWS, COLS);
+        int64_t nb = row->block_cols > 0 ? (COLS + row->block_cols - 1) / row->block_cols : 1;
+        static uint32_t want[ROWS * 20];
+        memset(want, 0, sizeof want);
+        for (int i = 0; i < ROWS * COLS; i++) {
+            uint64_t h = kit_mix((uint64_t)i);
+            x[i] = kit_float((uint32_t)h & 0xbfffffffu);
+            if (i == 129 * COLS + 200) x[i] = kit_float(0xffc00001);
+            int r = i / COLS, c = i % COLS;
+            int64_t at = z.n_amax == 1                    ? 0
+                         : row->grain == QP_GRAIN_AXIS0   ? r
+                         : row->grain == QP_GRAIN_BLOCK2D ? r / 128 * nb + c / 128
+                                                          : r * nb + c / row->block_cols;
+            uint32_t a = kit_bits(x[i]) & 0x7fffffffu;
+            if (a > want[at]) want[at] = a;
+        }
+        for (int64_t k = 0; k < z.n_amax; k++) want[k] = want[k] > 0x7f800000u ? 0x7fc00000u : want[k];
+        qp_ktensor t = {.rows = ROWS, .cols = COLS, .ld = COLS, .x = x, .amax_out = out};
+        qp_launch l = {
+            .op = QP_OP_AMAX, .format = (qp_format)f, .dtype = QP_FP32, .n_tensors = 1, .tensors = &t};
+        ck_assert_int_eq(kernels_of(d, QP_OP_AMAX, (qp_format)f)(&l, NULL), QP_OK);
+        ck_assert_msg(memcmp(out, want, (size_t)z.n_amax * 4) == 0, "%s", row->name);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("kernel rules");
     TCase *c = tcase_create("traps");
@@ -187,6 +285,9 @@ int main(void) {
     tcase_add_loop_test(c, trap_13_dequant_multiplies_the_scales_first_and_entry_8_is_plus_zero, from, to);
     tcase_add_loop_test(c, trap_15_pack_lifts_an_underflowing_scale_and_gives_zero_blocks_one, from, to);
     tcase_add_loop_test(c, trap_17_the_clip_mask_compares_in_fp32, from, to);
+    tcase_add_loop_test(c, int4_has_levels_from_minus_8_to_7, from, to);
+    tcase_add_loop_test(c, every_element_has_the_amax_of_its_grain, from, to);
+    tcase_add_loop_test(c, amax_of_every_grain_is_exact_and_a_nan_wins_in_its_own_grain_only, from, to);
     suite_add_tcase(s, c);
     return kit_main(s);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shim must see what a GPU would not say: barriers that not all threads reach, writes beside shared
 // memory, and (by other thread orders over poisoned memory) barriers that are missing. The kernels here are
-// wrong on purpose.
+// wrong on purpose. The real ones give the same bytes in every order.
 #include "simt/block.h"
 #include "simt/shim.h"
 #include "tests/kit.h"
@@ -225,6 +225,24 @@ START_TEST(a_kernel_of_another_abi_is_refused) {
 }
 END_TEST
 
+START_TEST(forward_reverse_and_shuffled_threads_give_the_same_bytes) {
+    if (kit_no_simt("forward_reverse_and_shuffled_threads_give_the_same_bytes")) return;
+    const qp_kernel_row *row = &qp_kernels[_i];
+    if (row->device != QP_DEVICE_SIMT) return;
+    // Types and alignments take turns over the rows.
+    kit *k = kit_of(row, (qp_dtype)(_i % 3), kit_ragged, QP_COUNT(kit_ragged), _i / 3 % 2, 41);
+    k->launch.bwd = QP_BWD_CLIP;
+    qp_err err = {0};
+    ck_assert_msg(kit_run(k, &k->a, row->fn, 0, KIT_FILL, &err) == QP_OK, "%s", err.msg);
+    for (uint64_t order = 1; order < 3; order++) {
+        ck_assert_msg(kit_run(k, &k->b, row->fn, order, KIT_FILL, &err) == QP_OK, "%s", err.msg);
+        int64_t d = kit_difference(k);
+        ck_assert_msg(d < 0, "%s order %d: %s", row->name, (int)order, kit_place(k, d));
+    }
+    kit_free(k);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("simt");
     TCase *c = tcase_create("simt");
@@ -239,6 +257,7 @@ int main(void) {
     tcase_add_test(c, a_barrier_free_kernel_runs_each_thread_once_in_any_order);
     tcase_add_test(c, orders_are_permutations_and_differ);
     tcase_add_test(c, a_kernel_of_another_abi_is_refused);
+    tcase_add_loop_test(c, forward_reverse_and_shuffled_threads_give_the_same_bytes, 0, qp_n_kernels);
     suite_add_tcase(s, c);
     return kit_main(s);
 }
