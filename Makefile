@@ -11,7 +11,7 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer -DQP_NO_CLONES
+SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
 SAN := $(SAN_$(VARIANT))
 OMP := $(if $(filter tsan,$(VARIANT)),-Wno-unknown-pragmas,-fopenmp)
 
@@ -29,7 +29,7 @@ CF = $(BASE) $(CFLAGS) $(SAN) $(WARN)
 LDLIBS := $(PKG_LIBS) -ldl -lrt -lpthread -lm
 
 # ---- rooms of harness/ and what each may include (architecture.md, section 4); also the link order ---------------------
-ROOMS := core tensor model plan input comm device subject pipeline mutants oracle checks judge report cmd
+ROOMS := core tensor model plan input comm device subject pipeline mutants variants oracle checks judge report cmd
 DEPS_core :=
 DEPS_tensor := core
 DEPS_model := core tensor
@@ -40,6 +40,7 @@ DEPS_device := core tensor
 DEPS_subject := core tensor device
 DEPS_pipeline := core tensor model plan input comm device subject
 DEPS_mutants := $(DEPS_pipeline) pipeline
+DEPS_variants := core
 DEPS_oracle := core tensor model input
 DEPS_checks := core tensor model
 DEPS_judge := core checks
@@ -50,6 +51,7 @@ SIDES_device := kernels
 SIDES_subject := kernels
 SIDES_pipeline := kernels
 SIDES_mutants := kernels
+SIDES_variants := reference
 SIDES_oracle := reference
 SIDES_judge := reference
 SIDES_cmd := kernels reference
@@ -107,9 +109,22 @@ DEF_kernels := -DQP_HAVE_CUDA=$(HAVE_CUDA)
 DEF_device := -DQP_HAVE_CUDA=$(HAVE_CUDA) $(if $(filter 1,$(HAVE_CUDA)),-isystem $(CUDA_ROOT)/include)
 DEF_cmd := -DQP_COMMIT='"$(COMMIT)"' -DQP_HAVE_CUDA=$(HAVE_CUDA)
 CPU_FLAGS := -O3 -fno-trapping-math
+# The tile functions once per instruction set, each an object of its own; kernels/cpu/isa.c chooses.
+ISAS := base $(shell $(CC) -march=x86-64-v4 -E -x c /dev/null >/dev/null 2>&1 && echo v3 v4)
+MARCH_v3 := -march=x86-64-v3
+MARCH_v4 := -march=x86-64-v4
+CF_cpu/isa := -DQP_CPU_ISAS=$(if $(filter v4,$(ISAS)),1,0)
+TILESRC := $(wildcard kernels/cpu/tiles/*.c)
+TILEOBJ := $(foreach i,$(ISAS),$(TILESRC:%.c=$(B)/%_$(i).o))
+define isa_rules
+$$(TILESRC:%.c=$(B)/%_$(1).o): $(B)/%_$(1).o: %.c Makefile
+	@mkdir -p $$(@D)
+	$$(CC) $$(CF) $(CPU_FLAGS) $$(MARCH_$(1)) -DK_ISA=$(1) $(KINC) -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rules,$(i))))
 $(KOBJ): $(B)/kernels/%.o: kernels/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CF) $(OMP) $(DEF_kernels) $(KINC) $(if $(filter cpu/%,$*),$(CPU_FLAGS)) -c $< -o $@
+	$(CC) $(CF) $(OMP) $(DEF_kernels) $(KINC) $(if $(filter cpu/%,$*),$(CPU_FLAGS)) $(CF_$*) -c $< -o $@
 # The CUDA source itself, compiled for the CPU: the shim comes before the first line.
 $(SIMTOBJ): $(B)/kernels/simt/cu_%.o: kernels/cuda/%.cu Makefile
 	@mkdir -p $(@D)
@@ -123,7 +138,7 @@ $(B)/ptx/%.ptx: kernels/cuda/%.cu Makefile
 	@mkdir -p $(@D)
 	$(NVCC) $(NVFLAGS) -gencode arch=compute_90,code=compute_90 -ptx $(KINC) $< -o $@
 LIBS_kernels := $(B)/lib/kernels.a
-$(B)/lib/kernels.a: $(KOBJ) $(SIMTOBJ) $(CUOBJ)
+$(B)/lib/kernels.a: $(KOBJ) $(TILEOBJ) $(SIMTOBJ) $(CUOBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^

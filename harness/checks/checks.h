@@ -4,6 +4,7 @@
 #ifndef CHECKS_CHECKS_H
 #define CHECKS_CHECKS_H
 
+#include "checks/laws.h"
 #include "core/arena.h"
 #include "qp/evidence.h"
 #include "qp/finding.h"
@@ -43,6 +44,7 @@ typedef struct qp_case_ev { // everything known when a case ends
 typedef qp_finding (*qp_state_check_fn)(const qp_compare *c);
 typedef qp_finding (*qp_guard_check_fn)(const qp_guard_ev *g);
 typedef qp_finding (*qp_case_check_fn)(const qp_case_ev *ev);
+typedef qp_finding (*qp_law_check_fn)(const qp_law_ev *ev);
 
 typedef struct qp_check {
     const char *name;   // bits-forward, amax-exact, group-unity, layout-invariance ...
@@ -52,6 +54,7 @@ typedef struct qp_check {
     qp_state_check_fn state;
     qp_guard_check_fn guard;
     qp_case_check_fn whole;
+    qp_law_check_fn law; // asks no oracle
 } qp_check;
 
 extern const qp_check qp_checks[];

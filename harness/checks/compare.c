@@ -7,9 +7,30 @@
 
 #include "checks/list.h"
 
+// What a packed code is, and where its nibble stands.
+static element_kind code_kind(const qp_format_row *f) {
+    if (f == NULL) return KIND_NIBBLES;
+    switch (f->nibbles) {
+    case QP_NIBBLES_LOW_FIRST:
+        return KIND_NIBBLES;
+    case QP_NIBBLES_HIGH_FIRST:
+        return KIND_NIBBLES_HIGH;
+    case QP_NIBBLES_ROW_PAIRS:
+        return KIND_NIBBLES_PAIRS;
+    default:
+        return f->element == QP_ELEM_INT8   ? KIND_I8
+               : f->element == QP_ELEM_E4M3 ? KIND_E4M3
+               : f->element == QP_ELEM_E5M2 ? KIND_E5M2
+                                            : KIND_SIX;
+    }
+}
+
 element_kind element_kind_of(const qp_state *st) {
-    if (strcmp(st->field, "weight_packed") == 0) return KIND_NIBBLES;
-    if (strcmp(st->field, "weight_scale") == 0 && qp_dtype_bytes(st->dtype) == 1) return KIND_E4M3;
+    const qp_format_row *f = qp_format_get(st->format);
+    if (strcmp(st->field, "weight_packed") == 0) return code_kind(f);
+    bool e8m0 = f != NULL && f->scale == QP_SCALE_E8M0;
+    if (strcmp(st->field, "weight_scale") == 0 && qp_dtype_bytes(st->dtype) == 1)
+        return e8m0 ? KIND_U8 : KIND_E4M3;
     switch (st->dtype) {
     case QP_BF16:
         return KIND_BF16;
@@ -30,33 +51,32 @@ element_kind element_kind_of(const qp_state *st) {
     }
 }
 
-// Bits without the sign, the first NaN image above them, and the canonical NaN; first_nan 0: the type has no
-// NaN.
+// How the bits of an element order: by sign and magnitude, by two's complement, or as they are. first_nan 0:
+// the type has no NaN.
+typedef enum kind_order { SIGN_MAGNITUDE, TWOS_COMPLEMENT, PLAIN } kind_order;
 typedef struct kind_row {
-    int n_bits;
-    bool sign_magnitude;
-    uint64_t first_nan, nan;
+    int n_bits, n_stored; // significant bits; bits of memory
+    kind_order order;
+    uint64_t first_nan, nan; // without the sign: the first NaN image, the canonical one
 } kind_row;
 
 static kind_row row_of(element_kind k) {
-    switch (k) {
-    case KIND_BF16:
-        return (kind_row){16, true, 0x7f81, 0x7fc0};
-    case KIND_FP16:
-        return (kind_row){16, true, 0x7c01, 0x7e00};
-    case KIND_FP32:
-        return (kind_row){32, true, 0x7f800001, 0x7fc00000};
-    case KIND_E4M3:
-        return (kind_row){8, true, 0x7f, 0x7f};
-    case KIND_NIBBLES:
-        return (kind_row){4, true, 0, 0};
-    case KIND_I32:
-        return (kind_row){32, false, 0, 0};
-    case KIND_I64:
-        return (kind_row){64, false, 0, 0};
-    default:
-        return (kind_row){8, false, 0, 0};
-    }
+    static const kind_row rows[] = {
+        [KIND_BF16] = {16, 16, SIGN_MAGNITUDE, 0x7f81, 0x7fc0},
+        [KIND_FP16] = {16, 16, SIGN_MAGNITUDE, 0x7c01, 0x7e00},
+        [KIND_FP32] = {32, 32, SIGN_MAGNITUDE, 0x7f800001, 0x7fc00000},
+        [KIND_E4M3] = {8, 8, SIGN_MAGNITUDE, 0x7f, 0x7f},
+        [KIND_E5M2] = {8, 8, SIGN_MAGNITUDE, 0x7d, 0x7f},
+        [KIND_SIX] = {6, 8, SIGN_MAGNITUDE, 0, 0},
+        [KIND_NIBBLES] = {4, 4, SIGN_MAGNITUDE, 0, 0},
+        [KIND_NIBBLES_HIGH] = {4, 4, PLAIN, 0, 0},
+        [KIND_NIBBLES_PAIRS] = {4, 4, TWOS_COMPLEMENT, 0, 0},
+        [KIND_I8] = {8, 8, TWOS_COMPLEMENT, 0, 0},
+        [KIND_U8] = {8, 8, PLAIN, 0, 0},
+        [KIND_I32] = {32, 32, TWOS_COMPLEMENT, 0, 0},
+        [KIND_I64] = {64, 64, TWOS_COMPLEMENT, 0, 0},
+    };
+    return rows[k];
 }
 
 static uint64_t magnitude_mask(kind_row r) {
@@ -69,29 +89,29 @@ bool element_is_nan(element_kind k, uint64_t bits) {
 }
 
 int element_hex_digits(element_kind k) {
-    return row_of(k).n_bits / 4;
+    return row_of(k).n_stored / 4;
 }
 
 uint64_t element_bits(element_kind k, const void *base, int64_t i) {
     const unsigned char *p = base;
     kind_row r = row_of(k);
     uint64_t bits = 0;
-    if (k == KIND_NIBBLES)
-        bits = (p[i / 2] >> (i % 2 * 4)) & 15;
+    if (r.n_stored == 4)
+        bits = (p[i / 2] >> ((i + (k == KIND_NIBBLES_HIGH)) % 2 * 4)) & 15;
     else
-        memcpy(&bits, p + i * (r.n_bits / 8),
-               (size_t)r.n_bits / 8); // little-endian hosts only, as the file format is
+        memcpy(&bits, p + i * (r.n_stored / 8),
+               (size_t)r.n_stored / 8); // little-endian hosts only, as the file format is
     return element_is_nan(k, bits) ? r.nan : bits;
 }
 
 // The place of a number in the value order of its type.
 static int64_t order_of(element_kind k, uint64_t bits) {
     kind_row r = row_of(k);
-    if (k == KIND_I8) return (int8_t)bits;
-    if (k == KIND_I32) return (int32_t)bits;
-    if (!r.sign_magnitude) return (int64_t)bits;
+    uint64_t sign = (uint64_t)1 << (r.n_bits - 1);
+    if (r.order == PLAIN) return (int64_t)bits;
+    if (r.order == TWOS_COMPLEMENT) return (int64_t)((bits ^ sign) - sign);
     int64_t magnitude = (int64_t)(bits & magnitude_mask(r));
-    return bits >> (r.n_bits - 1) & 1 ? -magnitude : magnitude;
+    return (bits & sign) != 0 ? -magnitude : magnitude;
 }
 
 int64_t element_distance(element_kind k, uint64_t want, uint64_t got) {
@@ -118,6 +138,10 @@ static void count_difference(qp_finding *f, const qp_compare *c, element_kind k,
     char place[160];
     finding_where(st, place, sizeof place);
     int64_t row = st->row_ids != NULL ? st->row_ids[held_row] : held_row;
+    if (k == KIND_NIBBLES_PAIRS) { // a byte holds two rows of one column
+        row = 2 * row + col % 2;
+        col /= 2;
+    }
     snprintf(f->where, sizeof f->where, "%s row %" PRId64 " col %" PRId64, place, row, col);
     snprintf(f->want, sizeof f->want, "%0*" PRIx64, element_hex_digits(k), want);
     snprintf(f->got, sizeof f->got, "%0*" PRIx64, element_hex_digits(k), got);
@@ -128,7 +152,7 @@ qp_finding compare_state(const qp_compare *c, const char *check) {
     qp_finding f = finding_new(check);
     if (st->data == NULL || c->want == NULL) return f;
     element_kind k = element_kind_of(st);
-    int64_t per_row = k == KIND_NIBBLES ? st->cols * 2 : st->cols;
+    int64_t per_row = row_of(k).n_stored == 4 ? st->cols * 2 : st->cols;
     size_t pitch = (size_t)st->cols * qp_dtype_bytes(st->dtype);
     for (int64_t r = 0; r < st->n_rows_held; r++) {
         const unsigned char *got = (const unsigned char *)st->data + (size_t)r * pitch;

@@ -49,7 +49,11 @@ typedef enum element_kind {
     KIND_FP16,
     KIND_FP32,
     KIND_E4M3,
-    KIND_NIBBLES,
+    KIND_E5M2,
+    KIND_SIX,           // E3M2, E2M3: six bits of a byte
+    KIND_NIBBLES,       // E2M1, the even column low
+    KIND_NIBBLES_HIGH,  // the even column high; plain numbers (INT4 with an offset, NF4)
+    KIND_NIBBLES_PAIRS, // two rows of one column, the even row low; two's complement
     KIND_I8,
     KIND_U8,
     KIND_I32,

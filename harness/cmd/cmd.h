@@ -25,6 +25,7 @@ qp_status qp_cmd_repro(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_eval(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_replay(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err);
+qp_status qp_cmd_mine(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_report(int argc, char **argv, int *exit_code, qp_err *err);
 
 // Folder "cases": ./cases when it is there, else ../cases beside the program's folder. QP_USAGE when neither

@@ -182,10 +182,59 @@ static int checks_without_mutant(tally *t) {
     return n;
 }
 
+// ---- laws alone
+// ----------------------------------------------------------------------------------------------------------
+
+// The checks that ask an oracle: those of states.
+static qp_status oracle_checks(qp_text *t, qp_err *err) {
+    for (int i = 0; i < qp_n_checks; i++)
+        if (qp_checks[i].state != NULL)
+            QP_TRY(qp_text_add(t, err, "%s%s", t->n > 0 ? " " : "", qp_checks[i].name));
+    return QP_OK;
+}
+
+// Kernel mutants with the oracle switched off: what every law kills by itself.
+static qp_status laws_alone(qp_doctor *d, tally *t, qp_err *err) {
+    enum { AT_LEAST = 4 };
+    qp_arena *a = qp_arena_new();
+    qp_status status = QP_OK;
+    qp_text off = {.arena = a}, killed[QP_LAW_COUNT] = {{0}};
+    int n = 0, n_killed = 0;
+    if (a == NULL) QP_FAIL(QP_NOMEM, "no memory");
+    for (int law = 0; law < QP_LAW_COUNT; law++) killed[law].arena = a;
+    QP_TRY_GOTO(status, oracle_checks(&off, err), out);
+    for (int i = 0; i < qp_n_mutants; i++) {
+        qp_doctor_run run;
+        bool any = false;
+        if (qp_mutants[i].variant == NULL) continue;
+        QP_TRY_GOTO(status, qp_doctor_sick(d, &qp_mutants[i], off.s, a, &run, err), out);
+        for (int law = 0; law < QP_LAW_COUNT; law++) {
+            if (!fired(find(&run.result, qp_law_get((qp_law)law)->name))) continue;
+            QP_TRY_GOTO(status, qp_text_add(&killed[law], err, " %s", qp_mutants[i].sin), out);
+            any = true;
+        }
+        n++;
+        n_killed += any;
+    }
+    printf("oracle checks off: %d of %d kernel mutants are killed by laws%s\n", n_killed, n,
+           n_killed < AT_LEAST ? "   <- PROBLEM" : "");
+    t->problems += n_killed < AT_LEAST;
+    for (int law = 0; law < QP_LAW_COUNT; law++) {
+        const bool none = killed[law].n == 0;
+        printf("  %-21s%s\n", qp_law_get((qp_law)law)->name,
+               none ? " kills none   <- PROBLEM" : killed[law].s);
+        t->problems += none;
+    }
+out:
+    qp_arena_free(a);
+    return status;
+}
+
 static const char help[] =
     "usage: quantproof doctor [-v] [--only ID]... \n"
     "Runs every mutant through the judge. Columns: id, sin, states that changed against the clean run, the\n"
     "named check that fired, and what fires when that check is switched off ('!' = not listed for it).\n"
+    "Then what every law kills with all checks off that ask an oracle.\n"
     "exit 0: all live, all killed by name, clean runs without a finding; 99: the harness is broken\n";
 
 qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
@@ -226,6 +275,7 @@ qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
         QP_TRY_GOTO(status, null_mutant(&d, &t, err), out);
         QP_TRY_GOTO(status, upstream_policy(&d, &t, err), out);
         checks_without_mutant(&t);
+        QP_TRY_GOTO(status, laws_alone(&d, &t, err), out);
     }
     printf("doctor: %d mutants, %d live, %d killed by name, %d with nothing unlisted; %d checks; clean runs "
            "%d with %d findings; "

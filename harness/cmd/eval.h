@@ -14,6 +14,7 @@
 typedef enum eval_type {
     EVAL_T,        // images in the type named by 'in'
     EVAL_O,        // images in the type named by 'out'
+    EVAL_S,        // images in the type of scales: as T, but fp32 under deepseek-fp8 (ref_scale_dtype)
     EVAL_F32,      // fp32 images
     EVAL_U8,       // bytes
     EVAL_DEC,      // decimal
@@ -62,7 +63,7 @@ extern const int eval_n_rows;
 // ----------------------------------------------------------------------------------------------------------------
 
 typedef struct eval_array {
-    qp_dtype dtype; // QP_BF16 QP_FP16 QP_FP32 QP_U8
+    qp_dtype dtype; // QP_BF16 QP_FP16 QP_FP32 QP_U8 QP_E4M3 (bytes); QP_I32: decimal
     int64_t n;
     void *data;
 } eval_array;
@@ -72,7 +73,8 @@ typedef struct eval_value {
     const char *text; // NULL: not given
     size_t column;    // of the text, 1-based; 0 = from the command line
     eval_array array; // EVAL_T .. EVAL_U8
-    int64_t number;   // EVAL_DEC, index of EVAL_WORD
+    int64_t number;   // EVAL_DEC that is one value, index of EVAL_WORD
+    double fraction;  // EVAL_FRACTION
 } eval_value;
 
 typedef struct eval_place {
@@ -140,6 +142,7 @@ qp_status eval_array_new(qp_dtype dtype, int64_t n, qp_arena *a, eval_array *out
 uint32_t eval_array_bits(const eval_array *a,
                          int64_t i); // NaN of a float type comes back as the canonical one
 bool eval_same_bits(qp_dtype t, uint32_t a, uint32_t b); // NaN as a class
+bool eval_near_bits(uint32_t want, uint32_t got);        // fp32 images of keys marked approx
 // "FILE:LINE:COLUMN" or "FILE:LINE: command line" in front of a message.
 qp_status eval_refuse(const eval_case *c, size_t column, qp_err *err, const char *fmt, ...) QP_PRINTF(4, 5);
 
@@ -155,6 +158,30 @@ qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a,
                               qp_err *err);
 qp_status eval_answer_amax(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
 qp_status eval_answer_promote(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                              qp_err *err);
+// eval_codec.c
+qp_status eval_answer_encode(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                             qp_err *err);
+qp_status eval_answer_decode(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                             qp_err *err);
+// eval_calib.c
+qp_status eval_answer_candidates(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                 qp_err *err);
+qp_status eval_answer_sweep_candidates(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                       qp_err *err);
+qp_status eval_answer_mse(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
+qp_status eval_answer_sweep(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out, qp_err *err);
+qp_status eval_answer_histogram(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                qp_err *err);
+qp_status eval_answer_percentile(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                 qp_err *err);
+qp_status eval_answer_entropy(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                              qp_err *err);
+qp_status eval_answer_headroom(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                               qp_err *err);
+qp_status eval_answer_cast_amax(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
+                                qp_err *err);
+qp_status eval_answer_swizzle(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
                               qp_err *err);
 // global_amax of every member becomes the maximum over all of them.
 void eval_join_group(eval_answer *const *members, int n);

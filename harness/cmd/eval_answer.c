@@ -168,8 +168,24 @@ qp_status eval_answer_quant(const eval_case *c, qp_engine engine, qp_arena *a, e
     return QP_OK;
 }
 
+// engine=all reads a line once: where this engine's scales are wider than what was read, they are widened.
+static qp_status scales_of(const eval_case *c, qp_engine engine, qp_arena *a, const void **out, qp_err *err) {
+    const eval_value *v = eval_get(c, c->format == QP_NF4 ? "scales_i8" : "scales");
+    if (v == NULL) return QP_OK;
+    *out = v->array.data;
+    const qp_dtype t = ref_scale_dtype(c->format, engine, c->in);
+    if (t != QP_FP32 || v->array.dtype == QP_U8 || v->array.dtype == t) return QP_OK;
+    eval_array wide;
+    QP_TRY(eval_array_new(t, v->array.n, a, &wide, err));
+    for (int64_t i = 0; i < v->array.n; i++)
+        ref_store_f32(t, wide.data, i, ref_load_f32(v->array.dtype, v->array.data, i));
+    *out = wide.data;
+    return QP_OK;
+}
+
 qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a, eval_answer *out,
                               qp_err *err) {
+    const void *scales = NULL;
     void *values = NULL;
     ref_spec s = {.format = c->format,
                   .engine = engine,
@@ -178,12 +194,16 @@ qp_status eval_answer_dequant(const eval_case *c, qp_engine engine, qp_arena *a,
                   .cols = c->cols,
                   .block_rows = c->block_rows,
                   .block_cols = c->block_cols};
-    const eval_value *scale = eval_get(c, "scale"), *scales = eval_get(c, "scales"),
-                     *ws2 = eval_get(c, "weight_scale_2");
+    const eval_value *scale = eval_get(c, "scale"), *ws2 = eval_get(c, "weight_scale_2");
+    uint32_t second = ws2 != NULL ? *(const uint32_t *)ws2->array.data : 0; // NF4: the double scale
     if (scale != NULL) s.scale = scale->array.data;
+    if (c->format == QP_NF4) {
+        s.scale_zero = ref_load_f32(c->in, data_of(c, "scale_zero"), 0);
+        second = ref_load_f32(c->in, data_of(c, "double_scale"), 0);
+    }
+    QP_TRY(scales_of(c, engine, a, &scales, err));
     QP_TRY(add_answer(c, "values", c->rows * c->cols, a, out, &values, err));
-    ref_dequant(&s, c->out, c->rows, data_of(c, "codes"), scales != NULL ? scales->array.data : NULL,
-                ws2 != NULL ? *(const uint32_t *)ws2->array.data : 0, values);
+    ref_dequant(&s, c->out, c->rows, data_of(c, "codes"), scales, second, values);
     return QP_OK;
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static void print_key(FILE *out, const eval_key *k) {
-    static const char *const types[EVAL_TYPE_COUNT] = {"T",  "O",   "f32", "u8",   "dec",
+    static const char *const types[EVAL_TYPE_COUNT] = {"T",  "O",   "S",   "f32",  "u8",      "dec",
                                                        NULL, "RxC", "RxC", "name", "fraction"};
     fprintf(out, " %s:", k->name);
     if (k->type == EVAL_WORD)
@@ -59,12 +59,13 @@ qp_status eval_print_grammar(FILE *out, qp_err *err) {
     qp_arena *a = qp_arena_new();
     qp_status status = QP_OK;
     if (a == NULL) QP_FAIL(QP_NOMEM, "no memory for an arena");
-    fprintf(out, "A line is words: key=value; words without '=' are x. key:type[count]=default; no '=': "
-                 "required; data: from x.\n"
-                 "T = images in the type named by in, O = by out, f32 = fp32 images, u8 = bytes, dec = "
-                 "decimal, ~ = within 1e-5.\n"
-                 "Counts: N values, R rows, nb blocks. Hex is the IEEE image, most significant digit "
-                 "first.\n\nops:\n\n");
+    fprintf(out,
+            "A line is words: key=value; words without '=' are x. key:type[count]=default; no '=': "
+            "required; data: from x.\n"
+            "T = images in the type named by in, O = by out, S = as T, fp32 under deepseek-fp8, f32 = fp32 "
+            "images, u8 = bytes, dec = decimal, ~ = within 1e-5.\n"
+            "Counts: N values, R rows, nb blocks. Hex is the IEEE image, most significant digit "
+            "first.\n\nops:\n\n");
     for (int r = 0; r < eval_n_rows; r++) print_row(out, &eval_rows[r]);
     fprintf(out, "\nformats:\n\n");
     for (int f = 0; f < QP_FORMAT_COUNT; f++) {
@@ -75,7 +76,8 @@ qp_status eval_print_grammar(FILE *out, qp_err *err) {
             snprintf(block, sizeof block, "block %dx%d", row->block_rows, row->block_cols);
         if (row->grain == QP_GRAIN_AXIS0) snprintf(block, sizeof block, "row");
         if (row->grain == QP_GRAIN_TENSOR) snprintf(block, sizeof block, "tensor");
-        fprintf(out, "%-14s %-14s %-10s %s\n", row->name, block, row->built ? "" : "later", row->reference);
+        fprintf(out, "%-14s %-14s %-10s %s\n", row->name, block, row->pipeline ? "pipeline" : "",
+                row->reference);
     }
     fprintf(out, "\nengines (later: known, not built yet):\n\n");
     for (int r = 0; r < eval_n_rows; r++)

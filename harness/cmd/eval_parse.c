@@ -426,7 +426,7 @@ qp_status eval_defaults_check(const eval_defaults *d, qp_arena *a, qp_err *err) 
     qp_status s = find_row(&p, &c, line_decides ? &ignored : err);
     if (s == QP_USAGE && line_decides) return QP_OK;
     QP_TRY(s);
-    QP_TRY(find_engine(&p, &c, err));
+    if (find_word(&p, "engine") != NULL) QP_TRY(find_engine(&p, &c, err));
     for (int i = 0; i < p.n_words; i++)
         if (!p.words[i].used && eval_key_index(c.row, p.words[i].key) < 0)
             return refuse_key(&p, &c, &p.words[i], err);

@@ -71,6 +71,10 @@ static void print_answer(FILE *out, const eval_answer *a, const char *engine) {
             uint32_t bits = eval_array_bits(v, i);
             char text[10];
             int n = 0;
+            if (v->dtype == QP_I32) {
+                fprintf(out, "%s%u", i > 0 ? "," : "", bits);
+                continue;
+            }
             if (i > 0) text[n++] = ',';
             for (int d = digits_of(v->dtype) - 1; d >= 0; d--) text[n++] = hex[bits >> 4 * d & 15];
             fwrite(text, 1, (size_t)n, out);
@@ -123,11 +127,29 @@ static bool compare_key(const eval_case *c, const eval_answer *a, int item_index
     const eval_value *given = &c->values[eval_key_index(c->row, key->name)];
     *d = (difference){.key = key, .want = &given->array, .got = &a->items[item_index].array};
     if (given->text == NULL) return true;
-    for (int64_t i = 0; i < d->got->n; i++) {
-        if (eval_same_bits(d->got->dtype, eval_array_bits(d->want, i), eval_array_bits(d->got, i))) continue;
+    for (int64_t i = 0; i < d->got->n && d->want->n == d->got->n; i++) {
+        const uint32_t want = eval_array_bits(d->want, i), got = eval_array_bits(d->got, i);
+        if (key->approx ? eval_near_bits(want, got) : eval_same_bits(d->got->dtype, want, got)) continue;
         if (d->n++ == 0) d->first = i;
     }
-    return d->n == 0;
+    return d->n == 0 && d->want->n == d->got->n;
+}
+
+static void print_difference(run *r, const item *it, const difference *d) {
+    const int digits = digits_of(d->got->dtype), line = it->c.place.line;
+    FILE *out = r->s->out;
+    if (d->want->n != d->got->n) {
+        fprintf(out, "%s:%d: %s: want %lld values, got %lld\n", r->s->name, line, d->key->name,
+                (long long)d->want->n, (long long)d->got->n);
+        return;
+    }
+    const uint32_t want = eval_array_bits(d->want, d->first), got = eval_array_bits(d->got, d->first);
+    fprintf(out, "%s:%d: %s[%lld]: ", r->s->name, line, d->key->name, (long long)d->first);
+    if (d->got->dtype == QP_I32)
+        fprintf(out, "want %u, got %u", want, got);
+    else
+        fprintf(out, "want %0*x, got %0*x", digits, want, digits, got);
+    fprintf(out, " (%lld of %lld differ)\n", (long long)d->n, (long long)d->got->n);
 }
 
 static void compare(run *r, const item *it) {
@@ -135,10 +157,7 @@ static void compare(run *r, const item *it) {
     for (int k = 0; k < it->answer.n; k++) {
         difference d;
         if (compare_key(&it->c, &it->answer, k, &d)) continue;
-        int digits = digits_of(d.got->dtype);
-        fprintf(r->s->out, "%s:%d: %s[%lld]: want %0*x, got %0*x (%lld of %lld differ)\n", r->s->name,
-                it->c.place.line, d.key->name, (long long)d.first, digits, eval_array_bits(d.want, d.first),
-                digits, eval_array_bits(d.got, d.first), (long long)d.n, (long long)d.got->n);
+        print_difference(r, it, &d);
         equal = false;
     }
     if (!equal) print_paste(r, it);
@@ -168,6 +187,7 @@ static qp_status line_fault(item *it, qp_status s, const qp_err *fault, qp_arena
 static qp_status answer_item(run *r, item *it, qp_engine engine, qp_err *err) {
     qp_err fault = {0};
     it->answer = (eval_answer){0};
+    it->c.engine = engine;
     return line_fault(it, it->c.row->answer(&it->c, engine, r->arena, &it->answer, &fault), &fault, r->arena,
                       err);
 }

@@ -6,11 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "core/text.h"
+#include "cmd/hex_data.h"
 #include "input/gen.h"
 
-enum { BLOCK = 16, PARALLEL_ELEMS = 1 << 15 };
+enum { PARALLEL_ELEMS = 1 << 15 };
 
 // ---- words of the line
 // ---------------------------------------------------------------------------------------------------
@@ -41,16 +40,25 @@ static bool has_key(const qp_case *c, const char *key) {
     return false;
 }
 
-qp_status qp_case_engine(const qp_case *c, qp_engine *out, qp_err *err) {
-    *out = QP_ENGINE_IEEE;
-    if (!has_key(c, "engine")) return QP_OK;
-    const char *word = qp_case_text(c, "engine");
-    for (int e = 0; e < QP_ENGINE_COUNT; e++)
-        if (strcmp(word, qp_engine_name((qp_engine)e)) == 0) {
-            *out = (qp_engine)e;
-            return QP_OK;
-        }
-    QP_FAIL(QP_USAGE, "%s: unknown engine '%s'", c->line, word);
+static qp_engine engine_of(qp_op op, qp_format format) {
+    static const qp_engine order[] = {QP_ENGINE_IEEE, QP_ENGINE_TORCH_CPU};
+    for (int i = 0; i < QP_COUNT(order); i++)
+        if (ref_engines(op, format) >> order[i] & 1) return order[i];
+    return QP_ENGINE_IEEE;
+}
+
+qp_status qp_case_engines(const qp_case *c, qp_format format, qp_engine out[QP_OP_COUNT], qp_err *err) {
+    const char *word = has_key(c, "engine") ? qp_case_text(c, "engine") : "auto";
+    bool known = strcmp(word, "auto") == 0;
+    for (int op = 0; op < QP_OP_COUNT; op++) out[op] = engine_of((qp_op)op, format);
+    for (int e = 0; e < QP_ENGINE_COUNT; e++) {
+        if (strcmp(word, qp_engine_name((qp_engine)e)) != 0) continue;
+        known = true;
+        for (int op = 0; op < QP_OP_COUNT; op++)
+            if (op != QP_OP_AMAX) out[op] = (qp_engine)e;
+    }
+    if (!known) QP_FAIL(QP_USAGE, "%s: unknown engine '%s'", c->line, word);
+    return QP_OK;
 }
 
 // ---- shapes
@@ -78,48 +86,6 @@ static int64_t rows_of(const sizes *s, uint64_t seed, int64_t i) {
     if (!s->ragged || i == 0) return s->rows;
     if (i == 1) return 0;
     return 1 + (int64_t)(qp_gen_u64(seed, "ragged", (uint64_t)i) % (uint64_t)(s->rows > 0 ? s->rows : 1));
-}
-
-// ---- values given in the line
-// ----------------------------------------------------------------------------------------------
-
-static qp_status next_image(const char **at, int digits, uint64_t *value, bool *more, qp_err *err) {
-    for (;;) {
-        *at += strspn(*at, ", \t\r\n");
-        if (**at != '#') break;
-        *at += strcspn(*at, "\n");
-    }
-    *more = **at != '\0';
-    if (!*more) return QP_OK;
-    size_t n = strcspn(*at, ", \t\r\n#");
-    char word[20];
-    snprintf(word, sizeof word, "%.*s", (int)n, *at);
-    if (n != (size_t)digits || !qp_parse_hex(word, digits, value))
-        QP_FAIL(QP_USAGE, "hex: wanted images of %d hex digits, got '%.*s'", digits, (int)(n < 40 ? n : 40),
-                *at);
-    *at += n;
-    return QP_OK;
-}
-
-static qp_status read_hex(const qp_case *c, qp_dtype t, qp_arena *a, void **x, int64_t *n, qp_err *err) {
-    const char *text = qp_case_text(c, "hex");
-    char *file = NULL;
-    size_t n_bytes = 0;
-    if (text[0] == '@') {
-        QP_TRY(qp_file_read(text + 1, a, &file, &n_bytes, err));
-        text = file;
-    }
-    size_t bytes = qp_dtype_bytes(t);
-    char *values;
-    QP_TRY(qp_arena_get(a, (strlen(text) / (2 * bytes) + 1) * bytes, &values, err));
-    bool more = true;
-    for (*n = 0; more;) {
-        uint64_t v = 0;
-        QP_TRY(next_image(&text, (int)(2 * bytes), &v, &more, err));
-        if (more) memcpy(values + (size_t)(*n)++ * bytes, &v, bytes);
-    }
-    *x = values;
-    return QP_OK;
 }
 
 // ---- calibration
@@ -171,33 +137,60 @@ static uint32_t largest(const uint32_t *images, int64_t n) {
     return max;
 }
 
+// The largest level of codes that a given scale is for.
+static uint32_t levels_of(qp_element e) {
+    return e == QP_ELEM_E4M3 ? 0x43e00000u : e == QP_ELEM_INT8 ? 0x42fe0000u : 0x40e00000u; // 448, 127, 7
+}
+
+// NF4's zero point is a mean whose order of summation is torch's own, so it is an input: here the sum is in
+// double, first block first, and rounded to the type of x.
+static uint32_t mean_of(qp_dtype t, const uint32_t *images, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float v;
+        memcpy(&v, &images[i], sizeof v);
+        sum += v;
+    }
+    float mean = n > 0 ? (float)(sum / (double)n) : 0.0f;
+    uint32_t image;
+    memcpy(&image, &mean, sizeof image);
+    return ref_to_f32(t, ref_from_f32(t, image));
+}
+
+// What follows from the amax: the second level, or a given scale.
+static qp_status derive(const qp_kernel_case *k, qp_kernel_tensor *t, qp_arena *a, qp_err *err) {
+    const qp_format_row *f = qp_format_get(k->format);
+    int64_t n_amax = t->amax_rows * t->amax_cols;
+    if (f->has_global) t->global_amax = largest(t->amax, n_amax);
+    if (f->element == QP_ELEM_NF4) t->global_amax = mean_of(k->dtype, t->amax, n_amax);
+    if (f->scale != QP_SCALE_GIVEN) return QP_OK;
+    QP_TRY(QP_NEW(a, t->scale, n_amax + 1));
+    for (int64_t i = 0; i < n_amax; i++) t->scale[i] = ref_div(t->amax[i], levels_of(f->element));
+    return QP_OK;
+}
+
 static qp_status calibrate(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a,
                            qp_err *err) {
     const qp_format_row *f = qp_format_get(k->format);
     qp_grain grain = qp_kernel_grain(k);
-    int64_t block_rows = f->block_rows > 0 ? f->block_rows : 1,
-            block_cols = f->block_cols > 0 ? f->block_cols : BLOCK;
-    t->n_amax = grain == QP_GRAIN_TENSOR ? 1
-                : grain == QP_GRAIN_AXIS0
-                    ? t->rows
-                    : (t->rows + block_rows - 1) / block_rows * ((t->cols + block_cols - 1) / block_cols);
-    QP_TRY(QP_NEW(a, t->amax, t->n_amax + 1));
-    if (s->generated && s->gen.dist == QP_DIST_BITS) {
+    int64_t n_amax = t->amax_rows * t->amax_cols;
+    bool bits = s->generated && s->gen.dist == QP_DIST_BITS;
+    QP_TRY(QP_NEW(a, t->amax, n_amax + 1));
+    if (bits) {
         const char *name;
         QP_TRY(qp_arena_printf(a, &name, err, "%s.amax", t->name));
-        for (int64_t i = 0; i < t->n_amax; i++) t->amax[i] = amax_near_one(s->gen.seed, name, i);
+        for (int64_t i = 0; i < n_amax; i++) t->amax[i] = amax_near_one(s->gen.seed, name, i);
     } else if (t->rows > 0 && t->cols > 0) {
         void *data;
         QP_TRY(calibration_data(k, t, s, a, &data, err));
-        ref_amax(grain, k->dtype, t->rows, t->cols, block_rows, block_cols, data, t->amax);
+        ref_amax(grain, k->dtype, t->rows, t->cols, f->block_rows, f->block_cols, data, t->amax);
     }
-    t->global_amax = largest(t->amax, t->n_amax);
-    if (s->generated && (s->gen.edges & amax_edges) != 0 && s->gen.dist != QP_DIST_BITS) {
-        t->global_amax = qp_gen_nominal_amax(&s->gen);
-        if (grain == QP_GRAIN_TENSOR || grain == QP_GRAIN_AXIS0)
-            for (int64_t i = 0; i < t->n_amax; i++)
-                if (t->amax[i] != 0) t->amax[i] = t->global_amax;
-    }
+    bool nominal = s->generated && (s->gen.edges & amax_edges) != 0 && !bits;
+    bool two_level = f->has_global && grain == QP_GRAIN_BLOCK; // its block amax stay what they are
+    for (int64_t i = 0; i < n_amax && nominal && !two_level; i++)
+        if (t->amax[i] != 0) t->amax[i] = qp_gen_nominal_amax(&s->gen);
+    QP_TRY(derive(k, t, a, err));
+    if (nominal && f->has_global) t->global_amax = qp_gen_nominal_amax(&s->gen);
     return QP_OK;
 }
 
@@ -219,10 +212,27 @@ static qp_status spread(const qp_kernel_case *k, qp_kernel_tensor *t, int64_t pa
     return QP_OK;
 }
 
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return b > 0 ? (a + b - 1) / b : 1;
+}
+
+static void count_grain(const qp_kernel_tensor *t, const qp_format_row *f, qp_grain grain, int64_t *rows,
+                        int64_t *cols) {
+    bool blocked = grain == QP_GRAIN_BLOCK || grain == QP_GRAIN_BLOCK2D;
+    *rows = grain == QP_GRAIN_TENSOR    ? 1
+            : grain == QP_GRAIN_BLOCK2D ? ceil_div(t->rows, f->block_rows)
+                                        : t->rows;
+    *cols = blocked ? ceil_div(t->cols, f->block_cols) : 1;
+}
+
 static qp_status fill(const qp_kernel_case *k, qp_kernel_tensor *t, const source *s, qp_arena *a,
                       qp_err *err) {
+    const qp_format_row *f = qp_format_get(k->format);
     size_t n_bytes = (size_t)(t->rows * t->cols) * qp_dtype_bytes(k->dtype);
-    t->nb = (t->cols + BLOCK - 1) / BLOCK;
+    t->nb = ceil_div(t->cols, f->block_cols);
+    count_grain(t, f, f->grain, &t->scale_rows, &t->scale_cols);
+    if (t->rows == 0 || t->cols == 0) t->scale_rows = 0; // nothing is quantized: no scale
+    count_grain(t, f, qp_kernel_grain(k), &t->amax_rows, &t->amax_cols);
     if (s->generated) {
         QP_TRY(qp_arena_get(a, n_bytes, &t->x, err));
         int n_parts = (int)(t->rows < 64 ? t->rows : 64);
@@ -246,7 +256,7 @@ qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_
     *out = (qp_kernel_case){.c = c};
     QP_TRY(qp_case_format(c, &out->format, err));
     QP_TRY(qp_case_dtype(c, &out->dtype, err));
-    QP_TRY(qp_case_engine(c, &out->engine, err));
+    QP_TRY(qp_case_engines(c, out->format, out->engines, err));
     out->narrow_range = has_key(c, "narrow_range") && qp_case_int(c, "narrow_range") != 0;
     out->bwd = has_key(c, "bwd") && strcmp(qp_case_text(c, "bwd"), "clip") == 0 ? QP_BWD_CLIP : QP_BWD_PASS;
     out->misalign = has_key(c, "misalign") ? qp_case_int(c, "misalign") : 0;
@@ -257,19 +267,22 @@ qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_
     QP_TRY(qp_gen_parse_dist(qp_case_text(c, "dist"), &s.gen, err));
     if (qp_case_has(c, "edge")) QP_TRY(qp_gen_parse_edges(qp_case_text(c, "edge"), &s.gen, err));
     out->has_edge = s.gen.edges != 0;
+    qp_hex_tensor *given = NULL;
     out->n_tensors = (int)size.n;
-    QP_TRY(QP_NEW(a, out->tensors, size.n));
-    for (int64_t i = 0; i < size.n; i++) {
+    if (!s.generated)
+        QP_TRY(qp_hex_read(qp_case_text(c, "hex"), out->dtype, a, &given, &out->n_tensors, err));
+    QP_TRY(QP_NEW(a, out->tensors, out->n_tensors));
+    for (int64_t i = 0; i < out->n_tensors; i++) {
         qp_kernel_tensor *t = &out->tensors[i];
         QP_TRY(qp_arena_printf(a, &t->name, err, "tensor.%d", (int)i));
-        t->rows = rows_of(&size, s.gen.seed, i);
-        t->cols = size.cols;
-        if (!s.generated) {
-            int64_t n = 0;
-            QP_TRY(read_hex(c, out->dtype, a, &t->x, &n, err));
-            if (!qp_case_given(c, "shape")) {
-                t->rows = 1;
-                t->cols = n;
+        t->rows = given != NULL ? given[i].rows : rows_of(&size, s.gen.seed, i);
+        t->cols = given != NULL ? given[i].cols : size.cols;
+        if (given != NULL) {
+            const int64_t n = t->rows * t->cols;
+            t->x = given[i].x;
+            if (qp_case_given(c, "shape")) {
+                t->rows = size.rows;
+                t->cols = size.cols;
             }
             if (n != t->rows * t->cols)
                 QP_FAIL(QP_USAGE, "hex: wanted %lld values, got %lld", (long long)(t->rows * t->cols),
@@ -282,17 +295,20 @@ qp_status qp_kernel_data(const qp_case *c, qp_arena *a, qp_kernel_case *out, qp_
 }
 
 qp_grain qp_kernel_grain(const qp_kernel_case *k) {
-    return k->format == QP_NVFP4 ? QP_GRAIN_TENSOR : qp_format_get(k->format)->grain;
+    return qp_format_is_dynamic(k->format) ? QP_GRAIN_TENSOR : qp_format_get(k->format)->grain;
 }
 
-ref_spec qp_kernel_spec(const qp_kernel_case *k, const qp_kernel_tensor *t) {
+ref_spec qp_kernel_spec(const qp_kernel_case *k, const qp_kernel_tensor *t, qp_op op) {
+    const qp_format_row *f = qp_format_get(k->format);
     return (ref_spec){.format = k->format,
-                      .engine = k->engine,
+                      .engine = k->engines[op],
                       .dtype = k->dtype,
                       .rows = t->rows,
                       .cols = t->cols,
                       .narrow_range = k->narrow_range,
-                      .amax = t->amax,
+                      .amax = f->scale == QP_SCALE_E8M0 ? NULL : t->amax,
                       .global_amax = t->global_amax,
+                      .scale = t->scale,
+                      .scale_zero = t->global_amax,
                       .amax_dtype = QP_FP32};
 }

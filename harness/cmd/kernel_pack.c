@@ -33,7 +33,7 @@ static void count_block(const qp_kernel_case *k, const qp_kernel_tensor *t, int6
         ref_amax(QP_GRAIN_TENSOR, k->dtype, 1, n, 1, BLOCK, x, &block_amax);
     else
         block_amax = t->amax[row * t->nb + block];
-    ref_spec s = qp_kernel_spec(k, t);
+    ref_spec s = qp_kernel_spec(k, t, QP_OP_QUANT);
     ref_scale_class class = ref_compare_scales(&s, block_amax, &byte, &fake_scale, &pack_scale);
     unsigned char own[BLOCK * 4];
     ref_fakequant_given_scale(k->dtype, 1, n, &pack_scale, x, own);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantproof list: the cases of a selection after expansion, with id and cost; --keys prints every key of
-// every kind.
+// every kind, --laws what fake-quant obeys without an oracle.
 #include "cmd/cmd.h"
+#include "cmd/list_laws.h"
 
 #include "core/text.h"
 #include "plan/cost.h"
@@ -86,8 +87,8 @@ static qp_status print_cases(const qp_selection *sel, qp_arena *a, int *exit_cod
 }
 
 static qp_status refuse_option(const char *word, qp_err *err) {
-    const char *names[16] = {"--keys", "--help"};
-    int n = 2;
+    const char *names[16] = {"--keys", "--laws", "--help"};
+    int n = 3;
     for (int i = 0; i < qp_n_select_options && n < QP_COUNT(names); i++) names[n++] = qp_select_options[i];
     const char *near = qp_nearest(word, names, n);
     QP_FAIL(QP_USAGE, "list: unknown option '%s'%s%s%s", word, near != NULL ? " (nearest: " : "",
@@ -96,21 +97,26 @@ static qp_status refuse_option(const char *word, qp_err *err) {
 
 static qp_status run(int argc, char **argv, qp_arena *a, int *exit_code, qp_err *err) {
     qp_selection sel = {0};
-    bool keys = false, help = false;
+    bool keys = false, laws = false, help = false;
     for (int i = 1; i < argc; i++) {
         bool taken = false;
-        keys = keys || strcmp(argv[i], "--keys") == 0;
-        help = help || strcmp(argv[i], "--help") == 0;
-        if (strcmp(argv[i], "--keys") == 0 || strcmp(argv[i], "--help") == 0) continue;
+        const bool is_keys = strcmp(argv[i], "--keys") == 0, is_laws = strcmp(argv[i], "--laws") == 0,
+                   is_help = strcmp(argv[i], "--help") == 0;
+        keys = keys || is_keys;
+        laws = laws || is_laws;
+        help = help || is_help;
+        if (is_keys || is_laws || is_help) continue;
         QP_TRY(qp_select_option(&sel, argc, argv, &i, &taken, a, err));
         if (!taken) return refuse_option(argv[i], err);
     }
     *exit_code = 0;
     if (help)
-        printf("quantproof list [SEL] [--keys]\n%s  --keys           every key of every kind\n",
+        printf("quantproof list [SEL] [--keys] [--laws]\n%s  --keys           every key of every kind\n"
+               "  --laws           which law holds for which format, with counter-examples\n",
                qp_select_help);
     if (keys) print_keys();
-    if (help || keys) return QP_OK;
+    if (laws) qp_list_laws();
+    if (help || keys || laws) return QP_OK;
     return print_cases(&sel, a, exit_code, err);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "qp/kernel.h"
 
 typedef enum kind { FLAG, TEXT, WHEN, SECONDS, SIZE, COUNT, QUIET, VERBOSE } kind;
 
@@ -23,6 +24,7 @@ static const option table[] = {
     {"--device", TEXT, AT(device), false},
     {"--subject", TEXT, AT(subject), false},
     {"--comm", TEXT, AT(comm), false},
+    {"--isa", TEXT, AT(isa), false},
     {"--seed", TEXT, AT(seed), false},
     {"--timeout", SECONDS, AT(timeout_s), false},
     {"--mem-max", SIZE, AT(mem_max), false},
@@ -43,6 +45,7 @@ static const option table[] = {
 const char qp_options_help[] =
     "  --device WHERE   auto (default: cuda when there is one, else cpu), cpu, simt, cuda, cuda:N\n"
     "  --subject WHAT   builtin (default), FILE.so, FILE.so:VARIANT\n"
+    "  --isa NAME       cpu kernels of one instruction set: base, v3 (AVX2), v4 (AVX-512); default the best\n"
     "  --comm KIND      threads: ranks in this process (mpi and nccl are not built yet)\n"
     "  --seed N         this seed in the place of the one of every line\n"
     "  --timeout SEC    per case, default 600\n"
@@ -133,8 +136,18 @@ static qp_status take(int argc, char **argv, int *i, bool repro, qp_arena *a, qp
     return taken ? QP_OK : refuse(word, repro, err);
 }
 
+static qp_status check_isa(const qp_cmd_options *o, qp_err *err) {
+    bool known = false;
+    for (int i = 0; qp_cpu_isa_name(i) != NULL; i++) known = known || strcmp(o->isa, qp_cpu_isa_name(i)) == 0;
+    if (!known) QP_FAIL(QP_USAGE, "--isa: wanted base, v3 or v4, got '%s'", o->isa);
+    if (strcmp(o->device, "auto") != 0 && strcmp(o->device, "cpu") != 0)
+        QP_FAIL(QP_USAGE, "--isa: wanted --device cpu beside it, got --device %s", o->device);
+    return QP_OK;
+}
+
 static qp_status check(const qp_cmd_options *o, qp_err *err) {
     uint64_t seed, element;
+    if (o->isa != NULL) QP_TRY(check_isa(o, err));
     if (o->seed != NULL && !qp_parse_u64(o->seed, &seed))
         QP_FAIL(QP_USAGE, "--seed: wanted a number, got '%s'", o->seed);
     if (strcmp(o->comm, "threads") != 0) QP_FAIL(QP_USAGE, "--comm: wanted threads, got '%s'", o->comm);
@@ -158,20 +171,15 @@ qp_status qp_options_echo(const qp_cmd_options *o, qp_arena *a, const char *echo
     QP_TRY(qp_arena_printf(a, &mem, err, "%" PRIu64, o->mem_max));
     QP_TRY(qp_arena_printf(a, &repeat, err, "%" PRId64, o->repeat));
     QP_TRY(qp_arena_printf(a, &verbosity, err, "%d", o->verbosity));
-    const char *const pairs[QP_N_ECHOED][2] = {{"--device", o->device},
-                                               {"--subject", o->subject},
-                                               {"--comm", o->comm},
-                                               {"--seed", o->seed},
-                                               {"--timeout", timeout},
-                                               {"--mem-max", mem},
-                                               {"--require-device", o->require_device ? "yes" : "no"},
-                                               {"--out", o->out},
-                                               {"--junit", o->junit},
-                                               {"--repeat", repeat},
-                                               {"--inject", o->inject},
-                                               {"--color", when[o->color]},
-                                               {"--progress", when[o->progress]},
-                                               {"verbosity", verbosity}};
+    const char *const pairs[QP_N_ECHOED][2] = {
+        {"--device", o->device},     {"--subject", o->subject},
+        {"--comm", o->comm},         {"--isa", o->isa},
+        {"--seed", o->seed},         {"--timeout", timeout},
+        {"--mem-max", mem},          {"--require-device", o->require_device ? "yes" : "no"},
+        {"--out", o->out},           {"--junit", o->junit},
+        {"--repeat", repeat},        {"--inject", o->inject},
+        {"--color", when[o->color]}, {"--progress", when[o->progress]},
+        {"verbosity", verbosity}};
     for (int i = 0; i < QP_N_ECHOED; i++) {
         echo[i][0] = pairs[i][0];
         echo[i][1] = pairs[i][1] != NULL ? pairs[i][1] : "";

@@ -11,6 +11,7 @@ typedef enum qp_when { QP_WHEN_AUTO, QP_WHEN_ALWAYS, QP_WHEN_NEVER } qp_when;
 typedef struct qp_cmd_options {
     qp_selection select;
     const char *device, *subject, *comm;
+    const char *isa;  // of the cpu kernels; NULL: the best here
     const char *seed; // NULL: as the lines say
     double timeout_s;
     uint64_t mem_max; // bytes, 0 = no limit
@@ -28,7 +29,7 @@ typedef struct qp_cmd_options {
 qp_status qp_options_parse(int argc, char **argv, bool repro, qp_arena *a, qp_cmd_options *out, qp_err *err);
 extern const char qp_options_help[];
 // Option name and value, for the record.
-enum { QP_N_ECHOED = 14 };
+enum { QP_N_ECHOED = 15 };
 qp_status qp_options_echo(const qp_cmd_options *o, qp_arena *a, const char *echo[QP_N_ECHOED][2],
                           qp_err *err);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/run_env.h"
 #include "cmd/session.h"
 #include "cmd/show.h"
 #include "cmd/signals.h"
@@ -57,6 +58,8 @@ static qp_status run_cases(const qp_cmd_options *o, qp_session *session, const q
         qp_signals_case(c->line, o->timeout_s);
         qp_session_run(session, c, a, &r, &own);
         qp_signals_case(NULL, 0);
+        if (r.owes_floor != NULL) // alone, edge= is no exemption
+            qp_say(&r, a, QP_SUSPECT, QP_WHY_COVERAGE, "%s", r.owes_floor);
         show_result(&r, o, qp_use_color(o));
         qp_totals_add(totals, &r);
     }

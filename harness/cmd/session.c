@@ -10,10 +10,13 @@
 static qp_status open_device(qp_session *s, const qp_cmd_options *o, qp_arena *a, qp_err *err) {
     qp_err own = {0};
     char banner[512];
-    qp_status status = qp_device_open(o->device, a, &s->device, &own);
+    // An instruction set is one of the cpu; one that is not here is a device that is not here.
+    const char *device = o->isa != NULL ? "cpu" : o->device;
+    qp_status status = qp_cpu_isa_force(o->isa, &own);
+    if (status == QP_OK) status = qp_device_open(device, a, &s->device, &own);
     if (status == QP_UNAVAILABLE) {
         s->device = NULL;
-        QP_TRY(qp_arena_printf(a, &s->missing, err, "device %s is not here: %s", o->device, own.msg));
+        QP_TRY(qp_arena_printf(a, &s->missing, err, "device %s is not here: %s", device, own.msg));
         s->banner = s->missing;
         return QP_OK;
     }

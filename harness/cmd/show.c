@@ -45,6 +45,7 @@ void qp_show_case(const qp_case_result *r, const qp_cmd_options *o, bool color) 
     if (r->verdict <= QP_SKIP || strcmp(r->id, QP_RUN_ID) == 0) return;
     printf("    again: quantproof repro '%s'", r->line);
     show_given("--device", o->device, "auto");
+    show_given("--isa", o->isa, "");
     show_given("--subject", o->subject, "builtin");
     show_given("--inject", o->inject, "");
     printf("\n");

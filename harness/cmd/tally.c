@@ -12,7 +12,13 @@ qp_status qp_tally_new(qp_arena *a, const char *off, qp_tally *out, qp_err *err)
 }
 
 static bool is_on(const qp_tally *t, int check) {
-    return t->off == NULL || strcmp(t->off, qp_checks[check].name) != 0;
+    const size_t n = strlen(qp_checks[check].name);
+    for (const char *word = t->off; word != NULL && *word != '\0'; word += strspn(word, " ")) {
+        size_t length = strcspn(word, " ");
+        if (length == n && memcmp(word, qp_checks[check].name, n) == 0) return false;
+        word += length;
+    }
+    return true;
 }
 
 bool qp_tally_wants(const qp_tally *t, const char *stage, const char *field) {
@@ -79,6 +85,16 @@ void qp_tally_guard(qp_tally *t, const qp_guard_ev *g) {
     for (int k = 0; k < qp_n_checks; k++) {
         if (!is_on(t, k) || qp_checks[k].guard == NULL) continue;
         qp_finding f = qp_checks[k].guard(g);
+        qp_finding_merge(&t->sum[k], &f);
+    }
+}
+
+// Every law has its check: the one of its name.
+void qp_tally_law(qp_tally *t, const qp_law_ev *ev) {
+    for (int k = 0; k < qp_n_checks; k++) {
+        if (!is_on(t, k) || qp_checks[k].law == NULL) continue;
+        if (strcmp(qp_checks[k].name, qp_law_get(ev->law)->name) != 0) continue;
+        qp_finding f = qp_checks[k].law(ev);
         qp_finding_merge(&t->sum[k], &f);
     }
 }

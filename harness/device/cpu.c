@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cpu and simt: host memory, nothing to wait for. Says which instruction set the vector kernels can choose
-// here.
+// cpu and simt: host memory, nothing to wait for. Says which instruction set the vector kernels run with.
 #include "device/host.h"
 
 #include <sched.h>
@@ -47,22 +46,6 @@ static qp_status wait_for(qp_device *d, qp_err *err) {
     return QP_OK;
 }
 
-// The levels that the kernels' clones are compiled for.
-static const char *isa(void) {
-#if defined(__x86_64__)
-    bool v3 =
-        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-              __builtin_cpu_supports("avx512vl");
-    return v4 ? "x86-64-v4" : v3 ? "x86-64-v3" : "x86-64 baseline";
-#elif defined(__aarch64__)
-    return "aarch64";
-#else
-    return "portable";
-#endif
-}
-
 static int threads(void) {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -79,8 +62,8 @@ qp_status host_device_fill(qp_device *d, qp_device_kind kind, qp_err *err) {
     d->fill = fill;
     d->wait = wait_for;
     if (kind == QP_DEVICE_CPU) {
-        snprintf(d->name, sizeof d->name, "cpu (%s, %d threads)", isa(), threads());
-        snprintf(d->detail, sizeof d->detail, "host memory, isa %s, threads %d", isa(), threads());
+        snprintf(d->name, sizeof d->name, "cpu (%s, %d threads)", qp_cpu_isa(), threads());
+        snprintf(d->detail, sizeof d->detail, "host memory, isa %s, threads %d", qp_cpu_isa(), threads());
     } else {
         snprintf(d->name, sizeof d->name, "simt (CUDA source, thread by thread on the CPU)");
         snprintf(d->detail, sizeof d->detail, "host memory, one thread a launch");

@@ -32,6 +32,8 @@ typedef struct qp_case_result {
     int n_stages;
     qp_dtype dtype; // of the inputs (kernel cases): coverage floors are kept per format and dtype
     bool is_kernel;
+    const char *owes_floor; // a case with edge= that stays below its own floor, and how: it is exempt where
+                            // the run meets the floor of the format; NULL: owes nothing
 } qp_case_result;
 
 typedef struct qp_run_totals {

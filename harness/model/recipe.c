@@ -59,8 +59,8 @@ static qp_status parse_format(const char *path, int line, const char *word, qp_f
         const qp_format_row *row = qp_format_get((qp_format)f);
         names[f] = row->name;
         if (strcmp(row->name, word) != 0) continue;
-        if (!row->built)
-            QP_FAIL(QP_USAGE, "%s:%d: format '%s' is known by name but not built", path, line, word);
+        if (!row->pipeline)
+            QP_FAIL(QP_USAGE, "%s:%d: format '%s' is no format that the pipeline carries", path, line, word);
         *out = row->id;
         return QP_OK;
     }
@@ -68,7 +68,7 @@ static qp_status parse_format(const char *path, int line, const char *word, qp_f
     char list[400];
     size_t n = 0;
     for (int f = 0; f < QP_FORMAT_COUNT; f++)
-        if (qp_format_get((qp_format)f)->built && n + strlen(names[f]) + 2 < sizeof list) {
+        if (qp_format_get((qp_format)f)->pipeline && n + strlen(names[f]) + 2 < sizeof list) {
             list[n++] = ' ';
             memcpy(list + n, names[f], strlen(names[f]) + 1);
             n += strlen(names[f]);

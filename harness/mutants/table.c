@@ -14,6 +14,9 @@
 // What follows from a wrong amax.
 #define AFTER_AMAX "input-amax global-amax group-unity " AFTER_GLOBAL
 
+// Laws that notice a kernel which reads or writes the wrong elements.
+#define LAWS "law-idempotence law-odd-symmetry law-homogeneity law-permutation law-monotonicity law-padding"
+
 const qp_mutant qp_mutants[] = {
     {"E-01", "promote-before-sync",
      "Model Optimizer #1553, 0.45.0: global amax from the amax before the sync", "global-amax",
@@ -110,21 +113,21 @@ const qp_mutant qp_mutants[] = {
     {"E-37", "clip-mask-in-bf16", "grouped kernel of #1717: the mask compares in bf16", "bits-backward", "",
      "ste fmt=int8 in=fp32 shape=64x1024 edge=amax,amax+ulp", NULL, "clip-mask-bf16", NULL},
     {"E-38", "strides-ignored", "grouped kernel of #1717: assumes contiguous rows", "bits-forward",
-     "amax-exact bits-backward", "grouped fmt=int8 shape=3x16x100 pad=12", NULL, "ignores-ld", NULL},
+     "amax-exact bits-backward " LAWS, "grouped fmt=int8 shape=3x16x100 pad=12", NULL, "ignores-ld", NULL},
     {"E-99", "scale-cast-unclamped", "Model Optimizer #1397: NaN bytes in block scales", "pack-bits",
      "dequant-bits pack-fakequant", "quant fmt=nvfp4-static shape=64x1024 edge=zero-block", NULL,
      "scale-cast-unclamped", NULL},
     {"E-128", "amax-without-abs", "vLLM #20578-type: max(x), an all-negative block loses its scale",
      "amax-exact", "", "amax fmt=nvfp4-static shape=64x1024", NULL, "amax-without-abs", NULL},
     {"K-tail", "tail-not-written", "floor in the place of ceil over vectors (E-133)", "output-complete",
-     "bits-forward bits-backward", "quant fmt=int8 shape=33x75", NULL, "tail-not-written", NULL},
+     "bits-forward bits-backward " LAWS, "quant fmt=int8 shape=33x75", NULL, "tail-not-written", NULL},
     {"K-past-end", "write-past-end", "bounds test dropped (E-98)", "guard-zones", "",
      "quant fmt=int8 shape=33x75", NULL, "write-past-end", NULL},
     {"K-clobber", "input-clobbered", "in place on a live tensor (I28)", "inputs-unchanged", "",
      "quant fmt=int8 shape=33x75", NULL, "input-clobbered", NULL},
     {"K-stale", "stale-output", "sglang #14102: buffer from uninitialised memory half filled (E-121)",
-     "output-complete", "repeat-identical bits-forward", "quant fmt=nvfp4 shape=64x1024 edge=zero-block",
-     NULL, "stale-output", NULL},
+     "output-complete", "repeat-identical bits-forward " LAWS,
+     "quant fmt=nvfp4 shape=64x1024 edge=zero-block", NULL, "stale-output", NULL},
     {"E-109", "packs-with-unrounded-scale", "Model Optimizer #2243: data packed with the unrounded scale",
      "pack-fakequant", "pack-bits dequant-bits", "quant fmt=nvfp4-static shape=64x1024", NULL,
      "packs-with-unrounded-scale", NULL},
@@ -134,6 +137,22 @@ const qp_mutant qp_mutants[] = {
     {"K-barrier", "barrier-in-branch", "a barrier that only half of the block reaches", "simt-findings",
      "case amax-exact output-complete repeat-identical", "amax fmt=int8 shape=64x1024", NULL,
      "barrier-in-branch", NULL},
+    {"L-half-up", "int8-half-up", "numerics 4.8: a kernel that rounds floor(t + 0.5)", "law-odd-symmetry",
+     "bits-forward", "quant fmt=int8 shape=64x1024 dist=ties", NULL, "int8-half-up", NULL},
+    {"L-wraps", "int8-wraps", "a conversion to 8 bits in the place of a clamp", "law-monotonicity",
+     "bits-forward law-idempotence", "quant fmt=int8 shape=64x1024 dist=bits", NULL, "int8-wraps", NULL},
+    {"L-epsilon", "amax-plus-epsilon", "an absolute epsilon against a division by zero", "law-homogeneity",
+     "bits-forward", "quant fmt=int8 shape=64x1024", NULL, "int8-amax-plus-epsilon", NULL},
+    {"L-fnuz", "read-as-fnuz", "E4M3 bytes dequantized with the bias of another format", "law-idempotence",
+     "bits-forward", "quant fmt=fp8-e4m3 shape=64x1024", NULL, "fp8-read-as-fnuz", NULL},
+    {"E-119", "dequant-reciprocal-scale", "compressed-tensors family: 1/g in the place of g",
+     "law-code-idempotence", "dequant-bits pack-fakequant", "quant fmt=nvfp4 shape=64x1024", NULL,
+     "dequant-reciprocal-scale", NULL},
+    {"E-124", "block-max-of-half", "TE #2615: the last sub-tile of a block is skipped", "law-permutation",
+     "bits-forward pack-fakequant", "quant fmt=nvfp4 shape=64x1024", NULL, "block-max-of-half", NULL},
+    {"L-rows", "blocks-through-rows", "blocks counted through the ends of rows", "law-padding",
+     "bits-forward pack-fakequant law-idempotence law-permutation", "quant fmt=nvfp4 shape=64x1000", NULL,
+     "blocks-through-rows", NULL},
     {"D-zeros", "all-zero-data", "data on which no bug can show", "coverage-floor", "",
      "quant fmt=int8 shape=64x256", NULL, NULL, "quant fmt=int8 shape=64x256 dist=zeros"},
 };

@@ -20,8 +20,8 @@ static const char *const format_words[] = {
     "nvfp4-static", "nvfp4-46",   "int4",     "int4-axis0", "int4-block",  "int4-awq",
     "int8-export",  "fp8-export", "mxfp4",    "mxfp6-e3m2", "mxfp6-e2m3",  "mxfp8-e4m3",
     "mxfp8-e5m2",   "mxint8",     "nf4",      "nvfp4-w4a8", NULL};
-static const char *const engine_words[] = {"ieee",   "torch-cpu", "triton-interp", "torch-cuda", "mx-ext",
-                                           "triton", NULL};
+static const char *const engine_words[] = {"auto",       "ieee",   "torch-cpu", "triton-interp",
+                                           "torch-cuda", "mx-ext", "triton",    NULL};
 
 enum { MAX_DEGREE = 4096 };
 
@@ -84,7 +84,11 @@ static const qp_key pipeline_keys[] = {
             "the values themselves as images, or @FILE with one image a word"                                \
     }
 #define KEY_ENGINE                                                                                           \
-    { "engine", QP_KEY_WORD, "ieee", engine_words, 0, 0, false, "arithmetic path that the answer follows" }
+    {                                                                                                        \
+        "engine", QP_KEY_WORD, "auto", engine_words, 0, 0, false,                                            \
+            "arithmetic path that the answers follow; auto: of each op the first there is of ieee, "         \
+            "torch-cpu"                                                                                      \
+    }
 #define KEY_BWD(dflt)                                                                                        \
     { "bwd", QP_KEY_WORD, dflt, bwd_words, 0, 0, false, "backward: gradient passed on, or clipped at amax" }
 #define KEY_NARROW                                                                                           \

@@ -50,21 +50,22 @@ const char *qp_coverage_floor(const qp_coverage_row *r, char *buf, size_t n) {
 }
 
 qp_status qp_coverage_text(const qp_coverage_row *rows, int n, qp_text *t, qp_err *err) {
-    QP_TRY(qp_text_add(t, err, "%-13s %-8s %5s %12s %12s %5s %6s %9s %9s %10s %5s %5s %s\n", "format", "in",
-                       "cases", "elements", "judged", "codes", "scales", "code-ties", "scale-tie",
-                       "saturated", "diff", "skip", "floor"));
+    QP_TRY(qp_text_add(t, err, "%-13s %-8s %5s %10s %10s %5s %6s %9s %9s %9s %9s %6s %6s %6s %5s %5s %s\n",
+                       "format", "in", "cases", "elements", "judged", "codes", "scales", "code-ties",
+                       "scale-tie", "saturated", "subnormal", "zeros", "nan", "inf", "diff", "skip",
+                       "floor"));
     for (int i = 0; i < n; i++) {
         const qp_coverage_row *r = &rows[i];
         const qp_coverage *c = &r->sum;
         char floor[512];
-        QP_TRY(qp_text_add(t, err,
-                           "%-13s %-8s %5d %12" PRIu64 " %12" PRId64 " %5d %6d %9" PRIu64 " %9" PRIu64
-                           " %10" PRIu64 " %5" PRId64 " %5d %s\n",
-                           qp_format_get(r->format)->name,
-                           r->is_kernel ? qp_dtype_name(r->dtype) : "pipeline", r->n_cases, c->n_elems,
-                           r->n_judged, qp_coverage_bits(c->codes), qp_coverage_bits(c->scale_bytes),
-                           c->n_code_ties, c->n_scale_ties, c->n_saturated, r->n_diff, r->n_skipped,
-                           qp_coverage_floor(r, floor, sizeof floor)));
+        QP_TRY(qp_text_add(
+            t, err,
+            "%-13s %-8s %5d %10" PRIu64 " %10" PRId64 " %5d %6d %9" PRIu64 " %9" PRIu64 " %9" PRIu64
+            " %9" PRIu64 " %6" PRIu64 " %6" PRIu64 " %6" PRIu64 " %5" PRId64 " %5d %s\n",
+            qp_format_get(r->format)->name, r->is_kernel ? qp_dtype_name(r->dtype) : "pipeline", r->n_cases,
+            c->n_elems, r->n_judged, qp_coverage_bits(c->codes), qp_coverage_bits(c->scale_bytes),
+            c->n_code_ties, c->n_scale_ties, c->n_saturated, c->n_subnormal, c->n_zero_blocks, c->n_nan,
+            c->n_inf, r->n_diff, r->n_skipped, qp_coverage_floor(r, floor, sizeof floor)));
     }
     return QP_OK;
 }

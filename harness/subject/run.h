@@ -39,7 +39,7 @@ typedef struct slot {
     size_t before, after;      // guard bytes on both sides
 } slot;
 
-enum { MAX_SLOTS = 9 }; // per tensor
+enum { MAX_SLOTS = 12 }; // per tensor
 // QP_BROKEN when a pointer that the op needs is NULL or a shape is impossible.
 qp_status slots_of(const qp_launch *launch, int tensor, slot out[MAX_SLOTS], int *n, qp_err *err);
 

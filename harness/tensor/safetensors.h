@@ -27,8 +27,9 @@ typedef struct qp_st_file {
     const qp_st_tensor *const *by_name; // sorted by name
 } qp_st_file;
 
-// Errors (QP_CORRUPT) name file, tensor, wanted, got: short file, header too long, bad JSON, unknown dtype,
-// offsets that overlap, leave holes or pass the end, size that does not match shape * dtype, duplicate name.
+// Takes what st_scan.h takes, less what a qp_st_tensor cannot say (other dtypes, more dimensions, NUL in a
+// name) and what readers take differently (a name twice, an entry as a list, a dtype as an object). Errors
+// (QP_CORRUPT) name file, tensor, wanted and got.
 qp_status qp_st_open(const char *path, qp_arena *a, qp_st_file *out, qp_err *err);
 void qp_st_close(qp_st_file *f);
 const qp_st_tensor *qp_st_find(const qp_st_file *f, const char *name);

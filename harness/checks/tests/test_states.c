@@ -87,6 +87,64 @@ START_TEST(nan_is_one_class_in_every_float_type) {
 }
 END_TEST
 
+// Where a packed code stands, how its steps count, and what its NaN are, format by format.
+START_TEST(packed_codes_are_compared_as_the_row_of_their_format_says) {
+    static const struct {
+        qp_format format;
+        uint8_t want, got; // byte 1 of row 1 of two columns of bytes
+        const char *where, *want_hex, *got_hex;
+        int64_t distance; // of the one difference; INT64_MAX: no difference
+    } rows[] = {
+        {QP_NVFP4, 0x12, 0x13, "row 1 col 2", "2", "3", 1},
+        {QP_MXFP4, 0x12, 0x92, "row 1 col 3", "1", "9", 2},
+        {QP_INT4_BLOCK, 0x12, 0x13, "row 1 col 3", "2", "3", 1}, // the even column high
+        {QP_NF4, 0x72, 0x82, "row 1 col 2", "7", "8", 1},        // plain numbers
+        {QP_INT4_AWQ, 0x12, 0x13, "row 2 col 1", "2", "3", 1},   // rows 2 and 3
+        {QP_INT4_AWQ, 0x7f, 0x70, "row 2 col 1", "f", "0", 1},   // two's complement: -1 and 0
+        {QP_INT4_AWQ, 0x12, 0x22, "row 3 col 1", "1", "2", 1},
+        {QP_INT8, 0xff, 0x01, "row 1 col 1", "ff", "01", 2}, // -1 and 1
+        {QP_FP8_E4M3, 0x81, 0x01, "row 1 col 1", "81", "01", 2},
+        {QP_FP8_AXIS0, 0x7f, 0xff, "", "", "", INT64_MAX}, // NaN is one class
+        {QP_MXFP8_E5M2, 0x7d, 0xff, "", "", "", INT64_MAX},
+        {QP_MXFP8_E5M2, 0x7b, 0x7c, "row 1 col 1", "7b", "7c", 1},
+        {QP_MXFP6_E2M3, 0x21, 0x01, "row 1 col 1", "21", "01", 2}, // the sign is bit 5
+    };
+    for (int i = 0; i < QP_COUNT(rows); i++) {
+        uint8_t want[4] = {0, 0, 0, rows[i].want}, got[4] = {0, 0, 0, rows[i].got};
+        qp_state st = state_of("kernel", "weight_packed", QP_U8, 2, 2, got);
+        st.format = rows[i].format;
+        qp_finding f = compare("pack-bits", &st, want);
+        ck_assert_msg(f.n_diff == (rows[i].distance != INT64_MAX), "%s: %s", qp_format_get(st.format)->name,
+                      f.text);
+        if (f.n_diff == 0) continue;
+        ck_assert_msg(strstr(f.where, rows[i].where) != NULL, "%s: %s", qp_format_get(st.format)->name,
+                      f.where);
+        ck_assert_str_eq(f.want, rows[i].want_hex);
+        ck_assert_str_eq(f.got, rows[i].got_hex);
+        ck_assert_int_eq(f.max_ulp, rows[i].distance);
+    }
+}
+END_TEST
+
+START_TEST(block_scales_are_bytes_of_their_own_kind_or_images) {
+    uint8_t want[2] = {0x7f, 0x38}, got[2] = {0xff, 0x38};
+    qp_state st = state_of("kernel", "weight_scale", QP_E4M3, 1, 2, got);
+    expect_pass(compare("pack-bits", &st, want), 2); // NaN of either sign
+    st.format = QP_MXFP4;
+    st.dtype = QP_U8;
+    expect_fail(compare("pack-bits", &st, want), QP_WHY_DIFFERENT); // E8M0: 2^0, and its one NaN
+    uint16_t image_want[2] = {0x3f80, 0x7fc0}, image_got[2] = {0x3f81, 0x7fff};
+    st = state_of("kernel", "weight_scale", QP_BF16, 1, 2, image_got);
+    st.format = QP_INT8;
+    ck_assert_int_eq(compare("pack-bits", &st, image_want).n_diff, 1);
+    st = state_of("kernel", "weight_scale_i8", QP_I8, 1, 2, got);
+    st.format = QP_NF4;
+    qp_finding f = compare("pack-bits", &st, want);
+    ck_assert_int_eq(f.n_diff, 1);
+    ck_assert_int_eq(f.max_ulp, 128); // 127 and -1
+}
+END_TEST
+
 START_TEST(zeros_of_both_signs_differ_at_distance_zero) {
     static const uint16_t want[2] = {0x0000, 0x3f80}, got[2] = {0x8000, 0x3f80};
     qp_state st = state_of("fakequant", "y", QP_BF16, 1, 2, got);
@@ -211,6 +269,8 @@ int main(void) {
     tcase_add_test(t, every_bit_check_passes_on_equal_bits_and_fires_on_one_flipped_bit);
     tcase_add_test(t, nan_is_one_class_and_no_number);
     tcase_add_test(t, nan_is_one_class_in_every_float_type);
+    tcase_add_test(t, packed_codes_are_compared_as_the_row_of_their_format_says);
+    tcase_add_test(t, block_scales_are_bytes_of_their_own_kind_or_images);
     tcase_add_test(t, zeros_of_both_signs_differ_at_distance_zero);
     tcase_add_test(t, distance_crosses_zero_in_value_order);
     tcase_add_test(t, packed_codes_are_judged_nibble_by_nibble_in_value_order);

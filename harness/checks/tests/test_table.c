@@ -2,23 +2,56 @@
 // The table of checks, which states each one wants, guard evidence, and how findings add up.
 #include "checks/tests/evidence.h"
 
-static const char *const all_names[] = {
-    "shard-map",        "amax-exact",      "quantizers-complete", "input-amax",        "group-unity",
-    "group-members",    "global-amax",     "replica-equal",       "layout-invariance", "collective-trace",
-    "bits-forward",     "bits-backward",   "pack-bits",           "pack-fakequant",    "dequant-bits",
-    "ckpt-same",        "ckpt-other",      "ckpt-back",           "ckpt-keys",         "guard-zones",
-    "inputs-unchanged", "output-complete", "repeat-identical",    "simt-findings",     "coverage-floor",
-    "refusal",          "error-surfaced"};
+static const char *const all_names[] = {"shard-map",
+                                        "amax-exact",
+                                        "quantizers-complete",
+                                        "input-amax",
+                                        "group-unity",
+                                        "group-members",
+                                        "global-amax",
+                                        "replica-equal",
+                                        "layout-invariance",
+                                        "collective-trace",
+                                        "bits-forward",
+                                        "bits-backward",
+                                        "pack-bits",
+                                        "pack-fakequant",
+                                        "dequant-bits",
+                                        "ckpt-same",
+                                        "ckpt-other",
+                                        "ckpt-back",
+                                        "ckpt-keys",
+                                        "guard-zones",
+                                        "inputs-unchanged",
+                                        "output-complete",
+                                        "repeat-identical",
+                                        "simt-findings",
+                                        "coverage-floor",
+                                        "refusal",
+                                        "error-surfaced",
+                                        "law-idempotence",
+                                        "law-code-idempotence",
+                                        "law-odd-symmetry",
+                                        "law-homogeneity",
+                                        "law-permutation",
+                                        "law-monotonicity",
+                                        "law-padding"};
 
 START_TEST(every_check_has_one_row_one_function_and_a_doc_that_says_what_it_proves) {
     ck_assert_int_eq(qp_n_checks, QP_COUNT(all_names));
     for (int i = 0; i < QP_COUNT(all_names); i++) {
         const qp_check *k = named(all_names[i]);
-        ck_assert_int_eq((k->state != NULL) + (k->guard != NULL) + (k->whole != NULL), 1);
+        ck_assert_int_eq((k->state != NULL) + (k->guard != NULL) + (k->whole != NULL) + (k->law != NULL), 1);
         ck_assert_int_gt((int)strlen(k->doc), 40);
         ck_assert_int_eq(k->state != NULL, k->stages[0] != 0);
         ck_assert_int_eq(k->state != NULL, k->fields[0] != 0);
     }
+}
+END_TEST
+
+START_TEST(every_law_has_a_check_of_its_name) {
+    for (int law = 0; law < QP_LAW_COUNT; law++)
+        ck_assert_ptr_nonnull((void *)(uintptr_t)named(qp_law_get((qp_law)law)->name)->law);
 }
 END_TEST
 
@@ -139,6 +172,7 @@ int main(void) {
     Suite *s = suite_create("checks: table");
     TCase *t = tcase_create("table");
     tcase_add_test(t, every_check_has_one_row_one_function_and_a_doc_that_says_what_it_proves);
+    tcase_add_test(t, every_law_has_a_check_of_its_name);
     tcase_add_test(t, a_check_wants_its_stages_and_fields_and_no_others);
     tcase_add_test(t, every_field_of_every_stage_is_judged_by_bits);
     tcase_add_test(t, guard_evidence_fires_the_check_of_its_kind_alone);

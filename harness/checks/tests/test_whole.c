@@ -213,6 +213,22 @@ START_TEST(data_that_shows_nothing_is_suspect) {
     c = (qp_coverage){.n_elems = 64, .codes = {1, 0, 1, 0}};
     ck_assert_int_eq(judge_coverage(QP_FP8_E4M3, &c, false).reason, QP_WHY_ALL_ZERO);
     ck_assert_int_eq(judge_coverage(QP_INT8, &c, false).verdict, QP_PASS); // byte 80 is -128 there
+    c = (qp_coverage){.n_elems = 64, .codes = {1, (uint64_t)1 << 63, 0, 0}, .n_zero_blocks = 1}; // 7f: 0/0
+    ck_assert_int_eq(judge_coverage(QP_FP8_E4M3, &c, false).reason, QP_WHY_ALL_ZERO);
+    ck_assert_int_eq(judge_coverage(QP_INT8, &c, false).verdict, QP_PASS); // 127
+    c = (qp_coverage){.n_elems = 64, .codes = {1 | (uint64_t)1 << 0x20, 0, 0, 0}};
+    ck_assert_int_eq(judge_coverage(QP_MXFP6_E2M3, &c, false).reason, QP_WHY_ALL_ZERO);
+    c = (qp_coverage){.n_elems = 64, .codes = {1 << 7, 0, 0, 0}};
+    ck_assert_int_eq(judge_coverage(QP_NF4, &c, false).reason, QP_WHY_ALL_ZERO); // its zero
+    ck_assert_int_eq(judge_coverage(QP_NVFP4, &c, false).verdict, QP_PASS);      // one value alone is 6
+    c.codes[0] |= 1;
+    ck_assert_int_eq(judge_coverage(QP_NF4, &c, false).verdict, QP_PASS); // -1
+    c.n_zero_blocks = 1;
+    ck_assert_int_eq(judge_coverage(QP_NF4, &c, false).reason, QP_WHY_ALL_ZERO);
+    ck_assert_int_eq(judge_coverage(QP_NVFP4, &c, false).reason, QP_WHY_ALL_ZERO);
+    c = (qp_coverage){.n_elems = 1 << 20, .codes = {0x7f, 0, 0, 0}}; // 7 of 64, 7 of 16
+    ck_assert_int_eq(judge_coverage(QP_MXFP6_E3M2, &c, false).reason, QP_WHY_COVERAGE);
+    ck_assert_int_eq(judge_coverage(QP_NF4, &c, false).verdict, QP_PASS);
     c = (qp_coverage){0};
     ck_assert_int_eq(judge_coverage(QP_INT8, &c, true).reason, QP_WHY_NOTHING_JUDGED);
     ck_assert_int_eq(judge_coverage(QP_INT8, &c, true).verdict, QP_SUSPECT);

@@ -173,7 +173,7 @@ START_TEST(nothing_selected_is_6) {
 END_TEST
 
 START_TEST(selected_but_known_not_to_be_built_is_6) {
-    cli_wants((cli(&r, "run", "quant fmt=int4", "--out", fresh("later"), NULL), &r), 6);
+    cli_wants((cli(&r, "run", "ste fmt=nf4", "--out", fresh("later"), NULL), &r), 6);
     cli_says(&r, "not-built");
 }
 END_TEST
@@ -189,6 +189,26 @@ START_TEST(a_named_device_that_is_not_here_is_77) {
     json_decref(rec);
     cli_wants((cli(&r, "run", good, "--device", "auto", "--out", fresh("auto"), NULL), &r), 0);
     cli_wants((cli(&r, "repro", good, "--device", "cuda", NULL), &r), 77);
+}
+END_TEST
+
+// Each set that is here gives the same verdict and says its name; one that is not is a device that is not
+// here.
+START_TEST(every_instruction_set_runs_or_is_a_device_that_is_not_here) {
+    static const struct {
+        const char *name, *banner;
+    } sets[] = {{"base", "device cpu ("}, {"v3", "device cpu (x86-64-v3,"}, {"v4", "device cpu (x86-64-v4,"}};
+    for (int i = 0; i < QP_COUNT(sets); i++) {
+        cli(&r, "run", good, "--isa", sets[i].name, "--require-device", "--out", fresh(sets[i].name), NULL);
+        if (r.code == 0) {
+            ck_assert_msg(strncmp(r.out, sets[i].banner, strlen(sets[i].banner)) == 0, "%.200s", r.out);
+            ck_assert(i == 0 || strstr(r.out, "baseline") == NULL);
+            continue;
+        }
+        cli_wants(&r, 5);
+        ck_assert_ptr_nonnull(strstr(r.out, "this processor lacks"));
+        cli_wants((cli(&r, "run", good, "--isa", sets[i].name, "--out", fresh("isa-skip"), NULL), &r), 77);
+    }
 }
 END_TEST
 
@@ -346,6 +366,7 @@ int main(void) {
     tcase_add_test(t, nothing_selected_is_6);
     tcase_add_test(t, selected_but_known_not_to_be_built_is_6);
     tcase_add_test(t, a_named_device_that_is_not_here_is_77);
+    tcase_add_test(t, every_instruction_set_runs_or_is_a_device_that_is_not_here);
     tcase_add_test(t, a_required_device_that_is_not_here_is_5);
     tcase_add_test(t, a_broken_harness_is_99);
     tcase_add_test(t, a_crash_after_a_fail_is_5_and_the_fail_is_not_lost);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // list: what it prints and its exit codes; the words of case lines against those of the generator.
+#include "checks/checks.h"
 #include "cmd/cmd.h"
 #include "core/file.h"
 #include "input/gen.h"
@@ -84,6 +85,24 @@ START_TEST(keys_prints_every_key_of_every_kind) {
 }
 END_TEST
 
+START_TEST(laws_prints_the_table_of_laws_and_formats_and_every_counter_example) {
+    char *text = NULL;
+    static const char *const words[] = {"--laws"};
+    ck_assert_int_eq(list(words, 1, &text), 0);
+    for (int law = 0; law < QP_LAW_COUNT; law++) {
+        ck_assert_ptr_nonnull(strstr(text, qp_law_get((qp_law)law)->name));
+        ck_assert_ptr_nonnull(strstr(text, qp_law_get((qp_law)law)->says));
+    }
+    for (int f = 0; f < QP_FORMAT_COUNT; f++) {
+        char line[64];
+        snprintf(line, sizeof line, "\n%-13s ", qp_format_get((qp_format)f)->name);
+        ck_assert_msg(strstr(text, line) != NULL, "no line of%s", line);
+    }
+    for (int i = 0; i < qp_n_law_examples; i++) ck_assert_ptr_nonnull(strstr(text, qp_law_examples[i].why));
+    ck_assert_ptr_nonnull(strstr(text, "x=bf8147ae amax=3f800000")); // trap 4
+}
+END_TEST
+
 static const char *const *words_of(const char *kind, const char *key) {
     for (int i = 0; i < qp_n_kinds; i++)
         for (int k = 0; strcmp(qp_kinds[i].name, kind) == 0 && k < qp_kinds[i].n_keys; k++)
@@ -115,6 +134,7 @@ int main(void) {
     tcase_add_test(t, list_prints_every_case_with_its_id_and_cost);
     tcase_add_test(t, list_exits_2_on_a_bad_line_and_6_on_nothing);
     tcase_add_test(t, keys_prints_every_key_of_every_kind);
+    tcase_add_test(t, laws_prints_the_table_of_laws_and_formats_and_every_counter_example);
     tcase_add_test(t, edge_and_dist_words_of_case_lines_are_those_of_the_generator);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

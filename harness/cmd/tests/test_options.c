@@ -73,7 +73,7 @@ END_TEST
 START_TEST(bad_values_are_refused_with_wanted_and_got) {
     static const char *const rows[][2] = {{"--seed", "x"},   {"--timeout", "0"},  {"--mem-max", "12Q"},
                                           {"--repeat", "0"}, {"--color", "pink"}, {"--inject", "flip:-1"},
-                                          {"--inject", "3"}, {"--comm", "mpi"}};
+                                          {"--inject", "3"}, {"--comm", "mpi"},   {"--isa", "v5"}};
     for (int i = 0; i < QP_COUNT(rows); i++) {
         ck_assert_int_eq(PARSE(false, "run", rows[i][0], rows[i][1]), QP_USAGE);
         ck_assert_msg(strstr(err.msg, rows[i][0]) != NULL && strstr(err.msg, rows[i][1]) != NULL, "%s",
@@ -81,6 +81,18 @@ START_TEST(bad_values_are_refused_with_wanted_and_got) {
     }
     ck_assert_int_eq(PARSE(false, "run", "--out"), QP_USAGE);
     ck_assert_int_eq(PARSE(false, "run", "--require-device=yes"), QP_USAGE);
+}
+END_TEST
+
+START_TEST(an_instruction_set_is_one_of_the_cpu) {
+    ck_assert_int_eq(PARSE(false, "run", "--isa", "base"), QP_OK);
+    ck_assert_str_eq(o.isa, "base");
+    ck_assert_int_eq(PARSE(true, "repro", "--isa=v4", "--device", "cpu"), QP_OK);
+    static const char *const others[] = {"cuda", "cuda:1", "simt"};
+    for (int i = 0; i < QP_COUNT(others); i++) {
+        ck_assert_int_eq(PARSE(false, "run", "--isa", "base", "--device", others[i]), QP_USAGE);
+        ck_assert_msg(strstr(err.msg, "--isa") != NULL && strstr(err.msg, others[i]) != NULL, "%s", err.msg);
+    }
 }
 END_TEST
 
@@ -106,6 +118,7 @@ int main(void) {
     tcase_add_test(t, selection_options_and_cases_are_taken_beside_them);
     tcase_add_test(t, an_unknown_option_names_the_nearest_one);
     tcase_add_test(t, bad_values_are_refused_with_wanted_and_got);
+    tcase_add_test(t, an_instruction_set_is_one_of_the_cpu);
     tcase_add_test(t, every_setting_is_echoed);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

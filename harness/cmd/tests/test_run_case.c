@@ -11,6 +11,7 @@
 #include "cmd/run_case.h"
 #include "core/file.h"
 #include "pipeline/stages.h"
+#include "qp/ref.h"
 
 typedef struct bench {
     qp_arena *arena;
@@ -62,26 +63,77 @@ static void wants(const qp_case_result *r, qp_verdict v, qp_reason why) {
 }
 
 static const char *const devices[] = {"cpu", "simt"};
-static const char *const formats[] = {"int8", "int8-axis0", "fp8-e4m3", "fp8-axis0", "nvfp4", "nvfp4-static"};
+// The ops that the reference has for the format, of those that the line's kind runs: each has the check of
+// its answer.
+static void wants_every_op(const qp_case_result *r, qp_format f, const char *kind) {
+    static const struct {
+        const char *kinds;
+        qp_op op;
+        const char *check;
+    } rows[] = {{"quant grouped amax", QP_OP_AMAX, "amax-exact"},
+                {"quant grouped", QP_OP_FAKEQUANT, "bits-forward"},
+                {"quant grouped ste", QP_OP_BACKWARD, "bits-backward"},
+                {"quant grouped", QP_OP_QUANT, "pack-bits"},
+                {"quant grouped", QP_OP_DEQUANT, "dequant-bits"}};
+    for (int i = 0; i < QP_COUNT(rows); i++) {
+        bool runs = strstr(rows[i].kinds, kind) != NULL && ref_engines(rows[i].op, f) != 0;
+        const qp_finding *found = finding(r, rows[i].check);
+        ck_assert_msg((found != NULL && found->n_judged > 0) == runs, "%s: %s", r->line, rows[i].check);
+    }
+}
 
-START_TEST(every_kernel_of_both_devices_is_judged_and_equal) {
+START_TEST(every_op_of_every_format_on_both_devices_is_judged_and_equal) {
     bench b;
     open_bench(&b, devices[_i], NULL, NULL);
-    for (int f = 0; f < QP_COUNT(formats); f++) {
-        static const char *const shapes[] = {"quant fmt=%s shape=17x83 bwd=clip misalign=3",
-                                             "grouped fmt=%s in=fp16 shape=5x9x33 ragged=1 bwd=clip",
-                                             "amax fmt=%s in=fp32 shape=9x47 edge=nan,inf",
-                                             "ste fmt=%s shape=9x47 edge=amax,amax+ulp"};
+    for (int f = 0; f < QP_FORMAT_COUNT; f++) {
+        static const char *const shapes[][2] = {
+            {"quant", "quant fmt=%s shape=17x83 bwd=clip misalign=3"},
+            {"grouped", "grouped fmt=%s in=fp16 shape=5x9x33 ragged=1 bwd=clip"},
+            {"amax", "amax fmt=%s in=fp32 shape=9x47 edge=nan,inf"},
+            {"ste", "ste fmt=%s shape=9x47 edge=amax,amax+ulp"}};
         for (int s = 0; s < QP_COUNT(shapes); s++) {
             char line[256];
-            snprintf(line, sizeof line, shapes[s], formats[f]);
+            if (strcmp(shapes[s][0], "ste") == 0 && ref_engines(QP_OP_BACKWARD, (qp_format)f) == 0) continue;
+            snprintf(line, sizeof line, shapes[s][1], qp_format_get((qp_format)f)->name);
             qp_case_result r = run(&b, line);
             wants(&r, QP_PASS, QP_WHY_OK);
+            wants_every_op(&r, (qp_format)f, shapes[s][0]);
             ck_assert_int_gt(r.elements_judged, 0);
             ck_assert_ptr_nonnull(finding(&r, "guard-zones"));
             ck_assert_int_gt(finding(&r, "repeat-identical")->n_judged, 0);
         }
     }
+    close_bench(&b);
+}
+END_TEST
+
+// Answer number 70 of every op in every format and type, on both devices.
+START_TEST(one_flipped_bit_is_found_in_every_op_of_every_format) {
+    bench b;
+    open_bench(&b, devices[_i], "flip:70", NULL);
+    for (int f = 0; f < QP_FORMAT_COUNT; f++)
+        for (int t = QP_BF16; t <= QP_FP32; t++) {
+            static const struct {
+                qp_op op;
+                const char *check;
+            } rows[] = {{QP_OP_FAKEQUANT, "bits-forward"},
+                        {QP_OP_BACKWARD, "bits-backward"},
+                        {QP_OP_QUANT, "pack-bits"},
+                        {QP_OP_DEQUANT, "dequant-bits"}};
+            char line[256];
+            snprintf(line, sizeof line, "quant fmt=%s in=%s shape=8x40", qp_format_get((qp_format)f)->name,
+                     qp_dtype_name((qp_dtype)t));
+            qp_case_result r = run(&b, line);
+            wants(&r, QP_FAILED, QP_WHY_DIFFERENT);
+            for (int i = 0; i < QP_COUNT(rows); i++) {
+                if (ref_engines(rows[i].op, (qp_format)f) == 0) continue;
+                const qp_finding *found = finding(&r, rows[i].check);
+                ck_assert_msg(found != NULL && found->n_diff == (_i == 0 ? 1 : 3), "%s: %s: %s", line,
+                              rows[i].check, found != NULL ? found->text : "did not run");
+                bool place = strstr(found->where, "row 1 col 30") != NULL;
+                ck_assert_msg(place, "%s: %s at %s", line, rows[i].check, found->where);
+            }
+        }
     close_bench(&b);
 }
 END_TEST
@@ -129,13 +181,47 @@ START_TEST(values_of_the_line_are_the_input) {
 }
 END_TEST
 
-START_TEST(all_zero_data_is_suspect_unless_an_edge_asks_for_it) {
+START_TEST(all_zero_data_is_suspect_and_with_an_edge_owes_the_floor) {
     bench b;
     open_bench(&b, "cpu", NULL, NULL);
-    qp_case_result zeros = run(&b, "quant fmt=fp8-e4m3 shape=8x32 dist=zeros");
-    wants(&zeros, QP_SUSPECT, QP_WHY_ALL_ZERO);
+    for (int f = 0; f < QP_FORMAT_COUNT; f++) {
+        char line[128];
+        snprintf(line, sizeof line, "quant fmt=%s shape=8x32 dist=zeros", qp_format_get((qp_format)f)->name);
+        qp_case_result zeros = run(&b, line);
+        wants(&zeros, QP_SUSPECT, QP_WHY_ALL_ZERO);
+        ck_assert_ptr_null(zeros.owes_floor);
+    }
     qp_case_result edge = run(&b, "quant fmt=fp8-e4m3 shape=8x32 dist=zeros edge=neg-zero");
     wants(&edge, QP_PASS, QP_WHY_OK);
+    ck_assert_str_eq(edge.owes_floor, "all 256 answers of fp8-e4m3 are zero");
+    qp_case_result data = run(&b, "quant fmt=fp8-e4m3 shape=8x32 edge=neg-zero");
+    ck_assert_ptr_null(data.owes_floor);
+    close_bench(&b);
+}
+END_TEST
+
+START_TEST(the_note_says_which_engine_judged_what) {
+    static const struct {
+        const char *line, *note;
+    } rows[] = {
+        {"quant fmt=int8 shape=8x32", "engine ieee: fakequant backward; engine torch-cpu: quant dequant"},
+        {"quant fmt=mxfp4 shape=8x32", "engine ieee: fakequant backward quant dequant"},
+        {"quant fmt=nf4 shape=8x64", "engine torch-cpu: quant dequant"},
+        {"quant fmt=int4 shape=8x32", "engine ieee: fakequant backward"},
+        {"quant fmt=mxfp4 shape=8x32 engine=torch-cpu",
+         "engine torch-cpu: quant dequant; not run: fakequant: mxfp4 fakequant exists under the engines ieee "
+         "mx-ext"},
+        {"quant fmt=int8 shape=8x32 engine=ieee",
+         "engine ieee: fakequant backward; not run: quant: int8 quant exists under the engines"},
+    };
+    bench b;
+    open_bench(&b, "cpu", NULL, NULL);
+    for (int i = 0; i < QP_COUNT(rows); i++) {
+        qp_case_result r = run(&b, rows[i].line);
+        wants(&r, QP_PASS, QP_WHY_OK);
+        ck_assert_msg(strncmp(r.notes, rows[i].note, strlen(rows[i].note)) == 0, "%s: %s", rows[i].line,
+                      r.notes);
+    }
     close_bench(&b);
 }
 END_TEST
@@ -143,8 +229,9 @@ END_TEST
 START_TEST(what_cannot_run_is_skipped_with_its_reason) {
     bench b;
     open_bench(&b, "cpu", NULL, NULL);
-    qp_case_result later = run(&b, "quant fmt=mxfp4 shape=8x32");
-    wants(&later, QP_SKIP, QP_WHY_NOT_BUILT);
+    qp_case_result none = run(&b, "ste fmt=nf4 shape=8x32");
+    wants(&none, QP_SKIP, QP_WHY_NOT_BUILT);
+    ck_assert_msg(strstr(none.text, "nf4 backward exists under no engine") != NULL, "%s", none.text);
     qp_case_result engine = run(&b, "ste fmt=int8 engine=torch-cpu shape=8x32");
     wants(&engine, QP_SKIP, QP_WHY_NOT_BUILT);
     qp_run_env_free(b.env);
@@ -262,11 +349,14 @@ int main(void) {
     Suite *s = suite_create("run_case");
     TCase *t = tcase_create("cases");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, every_kernel_of_both_devices_is_judged_and_equal, 0, QP_COUNT(devices));
+    tcase_add_loop_test(t, every_op_of_every_format_on_both_devices_is_judged_and_equal, 0,
+                        QP_COUNT(devices));
+    tcase_add_loop_test(t, one_flipped_bit_is_found_in_every_op_of_every_format, 0, QP_COUNT(devices));
     tcase_add_loop_test(t, one_flipped_output_bit_is_found_at_its_element, 0, QP_COUNT(devices));
     tcase_add_test(t, a_thread_order_of_the_line_is_the_only_one_that_runs);
     tcase_add_test(t, values_of_the_line_are_the_input);
-    tcase_add_test(t, all_zero_data_is_suspect_unless_an_edge_asks_for_it);
+    tcase_add_test(t, all_zero_data_is_suspect_and_with_an_edge_owes_the_floor);
+    tcase_add_test(t, the_note_says_which_engine_judged_what);
     tcase_add_test(t, what_cannot_run_is_skipped_with_its_reason);
     tcase_add_test(t, digests_tell_two_data_apart_and_are_the_same_again);
     tcase_add_test(t, a_pipeline_case_judges_every_stage_and_equals_one_rank);

@@ -68,7 +68,7 @@ typedef struct qp_format_row {
     bool has_global;            // second-level fp32 scale
     qp_scale scale;             // of the packed form
     qp_nibbles nibbles;
-    bool built;            // reference answers it
+    bool pipeline;         // a recipe may name it: every stage carries it
     bool kernels;          // built-in kernels exist on every device
     const char *reference; // where the rule stands
 } qp_format_row;
@@ -84,43 +84,49 @@ static inline const qp_format_row *qp_format_get(qp_format f) {
         {QP_FP8_AXIS0, "fp8-axis0", QP_ELEM_E4M3, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_OF_X, QP_NIBBLES_NONE,
          true, true, "numerics 2"},
         {QP_FP8_BLOCK2D, "fp8-block2d", QP_ELEM_E4M3, QP_GRAIN_BLOCK2D, 128, 128, false, QP_SCALE_OF_X,
-         QP_NIBBLES_NONE, true, false, "numerics 5.6"},
+         QP_NIBBLES_NONE, true, true, "numerics 5.6"},
         {QP_NVFP4, "nvfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, QP_SCALE_E4M3, QP_NIBBLES_LOW_FIRST,
          true, true, "numerics 4.3, 4.5"},
         {QP_NVFP4_STATIC, "nvfp4-static", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, QP_SCALE_E4M3,
          QP_NIBBLES_LOW_FIRST, true, true, "numerics 4.4, 4.5"},
         {QP_NVFP4_46, "nvfp4-46", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 16, true, QP_SCALE_E4M3,
-         QP_NIBBLES_LOW_FIRST, true, false, "numerics 4.4, 4.5"},
+         QP_NIBBLES_LOW_FIRST, true, true, "numerics 4.4, 4.5"},
         {QP_INT4, "int4", QP_ELEM_INT4, QP_GRAIN_TENSOR, 0, 0, false, QP_SCALE_OF_X, QP_NIBBLES_NONE, false,
-         false, "numerics 1"},
+         true, "numerics 1"},
         {QP_INT4_AXIS0, "int4-axis0", QP_ELEM_INT4, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_OF_X,
-         QP_NIBBLES_NONE, false, false, "numerics 1"},
+         QP_NIBBLES_NONE, false, true, "numerics 1"},
         {QP_INT4_BLOCK, "int4-block", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, QP_SCALE_OF_X,
-         QP_NIBBLES_HIGH_FIRST, false, false, "numerics 5.4"},
+         QP_NIBBLES_HIGH_FIRST, false, true, "numerics 5.4"},
         {QP_INT4_AWQ, "int4-awq", QP_ELEM_INT4, QP_GRAIN_BLOCK, 1, 128, false, QP_SCALE_GIVEN,
-         QP_NIBBLES_ROW_PAIRS, false, false, "numerics 5.4"},
+         QP_NIBBLES_ROW_PAIRS, false, true, "numerics 5.4"},
         {QP_INT8_EXPORT, "int8-export", QP_ELEM_INT8, QP_GRAIN_AXIS0, 0, 0, false, QP_SCALE_GIVEN,
-         QP_NIBBLES_NONE, false, false, "numerics 2.6"},
+         QP_NIBBLES_NONE, false, true, "numerics 2.6"},
         {QP_FP8_EXPORT, "fp8-export", QP_ELEM_E4M3, QP_GRAIN_TENSOR, 0, 0, false, QP_SCALE_GIVEN,
-         QP_NIBBLES_NONE, false, false, "numerics 2.6"},
+         QP_NIBBLES_NONE, false, true, "numerics 2.6"},
         {QP_MXFP4, "mxfp4", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0, QP_NIBBLES_LOW_FIRST,
-         false, false, "numerics 5.1"},
+         false, true, "numerics 5.1"},
         {QP_MXFP6_E3M2, "mxfp6-e3m2", QP_ELEM_E3M2, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
-         QP_NIBBLES_NONE, false, false, "numerics 5.3"},
+         QP_NIBBLES_NONE, false, true, "numerics 5.3"},
         {QP_MXFP6_E2M3, "mxfp6-e2m3", QP_ELEM_E2M3, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
-         QP_NIBBLES_NONE, false, false, "numerics 5.3"},
+         QP_NIBBLES_NONE, false, true, "numerics 5.3"},
         {QP_MXFP8_E4M3, "mxfp8-e4m3", QP_ELEM_E4M3, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
-         QP_NIBBLES_NONE, false, false, "numerics 5.2"},
+         QP_NIBBLES_NONE, false, true, "numerics 5.2"},
         {QP_MXFP8_E5M2, "mxfp8-e5m2", QP_ELEM_E5M2, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0,
-         QP_NIBBLES_NONE, false, false, "numerics 5.2"},
+         QP_NIBBLES_NONE, false, true, "numerics 5.2"},
         {QP_MXINT8, "mxint8", QP_ELEM_INT8, QP_GRAIN_BLOCK, 1, 32, false, QP_SCALE_E8M0, QP_NIBBLES_NONE,
-         false, false, "numerics 5.3"},
+         false, true, "numerics 5.3"},
         {QP_NF4, "nf4", QP_ELEM_NF4, QP_GRAIN_BLOCK, 1, 64, false, QP_SCALE_OF_X, QP_NIBBLES_HIGH_FIRST,
-         false, false, "numerics 5.7"},
+         false, true, "numerics 5.7"},
         {QP_NVFP4_W4A8, "nvfp4-w4a8", QP_ELEM_E2M1, QP_GRAIN_BLOCK, 1, 32, true, QP_SCALE_E4M3,
-         QP_NIBBLES_LOW_FIRST, false, false, "numerics 4.5"},
+         QP_NIBBLES_LOW_FIRST, false, true, "numerics 4.5"},
     };
     return (unsigned)f < QP_FORMAT_COUNT ? &rows[f] : NULL;
+}
+
+// Are the block scales of this format made of the data of each launch, and only a global amax calibrated?
+// Then its amax is that of the tensor.
+static inline bool qp_format_is_dynamic(qp_format f) {
+    return f == QP_NVFP4 || f == QP_NVFP4_W4A8;
 }
 
 typedef enum qp_op {

@@ -30,8 +30,9 @@ typedef struct qp_ktensor {
     const void *x;
     const void *grad; // pitch cols
     void *y;
-    const float *amax;        // [1] | [rows] | blocks; not read by dynamic NVFP4 and MX
-    const float *global_amax; // [1]: NVFP4; NF4: the mean of the block scales (ref_spec.scale_zero)
+    const float *amax;        // [1] | [rows] | blocks; not read by dynamic NVFP4 and MX; for real tensors
+                              // (QP_SCALE_OF_X) numbers of dtype
+    const float *global_amax; // [1]: NVFP4; NF4: the mean of the block scales (ref_spec.scale_zero), of dtype
     const float *scale;       // formats with QP_SCALE_GIVEN: [1] | [rows] | [rows*nb]
     float *amax_out;
     uint8_t *codes;  // as the format's row says: a byte per code, or nibbles; in for DEQUANT
@@ -77,6 +78,14 @@ typedef struct qp_kernel_row {
 // Defined in kernels/table.c; the linker joins.
 extern const qp_kernel_row qp_kernels[];
 extern const int qp_n_kernels;
+
+// The instruction sets that the cpu kernels are compiled for; every one gives the same bits. Defined in
+// kernels/cpu/isa.c.
+const char *qp_cpu_isa(void);       // the one in use: "x86-64-v4"
+const char *qp_cpu_isa_name(int i); // "base", "v3", "v4"; NULL beyond the last
+// One for all launches to come, NULL: the best that the processor has. QP_USAGE: unknown name;
+// QP_UNAVAILABLE: not in this build or not on this processor, with the reason.
+qp_status qp_cpu_isa_force(const char *name, qp_err *err);
 
 QP_END_C
 #endif

@@ -24,6 +24,20 @@ uint32_t ref_e4m3_decode(uint8_t code);
 uint8_t
 ref_e2m1_encode(uint32_t f32); // sign<<3 | code, RNE, saturating, NaN -> 7 with the sign kept, -0 -> 8
 uint32_t ref_e2m1_decode(uint8_t nibble); // nibble 8 -> -0
+uint8_t ref_e5m2_encode(uint32_t f32,
+                        bool saturate); // overflow and Inf: saturate ? 7b : 7c; NaN 7f (sign kept)
+uint32_t ref_e5m2_decode(uint8_t code);
+uint8_t ref_e3m2_encode(uint32_t f32); // sign<<5 | code, RNE, saturating, NaN -> 1f with the sign kept
+uint32_t ref_e3m2_decode(uint8_t code);
+uint8_t ref_e2m3_encode(uint32_t f32);
+uint32_t ref_e2m3_decode(uint8_t code);
+// E8M0: 00 = 2^-127 .. fe = 2^127, ff = NaN; the sign is ignored, 0 -> 00. Overflow and Inf: saturate ? fe :
+// ff. NEAREST is the cast of ml_dtypes and torch (1.5 -> 80), UP the scale rule of the quantizers.
+typedef enum ref_e8m0_round { REF_E8M0_DOWN, REF_E8M0_UP, REF_E8M0_NEAREST } ref_e8m0_round;
+uint8_t ref_e8m0_encode(uint32_t f32, ref_e8m0_round round, bool saturate);
+uint32_t ref_e8m0_decode(uint8_t byte);
+// ceil(log2(d)) of |d| with the log2 rounded to fp32, as torch has it (numerics 5.0); -150 for 0.
+int ref_ceil_log2f(uint32_t d);
 uint32_t ref_load_f32(qp_dtype t, const void *base, int64_t i);
 void ref_store_f32(qp_dtype t, void *base, int64_t i, uint32_t f32);
 // Single IEEE binary32 operations, RNE, subnormals kept.
@@ -39,9 +53,9 @@ typedef struct ref_spec {
     qp_dtype dtype;                 // of x, grad, y
     int64_t rows, cols;             // of the whole tensor; x, y are contiguous
     int64_t block_rows, block_cols; // 0 = the format's default
-    bool is_unsigned, narrow_range; // INT8
+    bool is_unsigned, narrow_range; // INT fake-quant
     const uint32_t *amax;  // fp32 images: [1] tensor | [rows] axis0 | [block rows x block cols] block2d |
-                           // static NVFP4: block amax [rows*nb]
+                           // INT4 blocks, NF4, static NVFP4: block amax [rows*nb]
     uint32_t global_amax;  // NVFP4
     const uint32_t *scale; // fp32 images; formats with QP_SCALE_GIVEN: [1] | [rows] | [rows*nb]
     uint32_t scale_zero;   // NF4: fp32 image of the mean of the block scales, a sum whose order is torch's
@@ -55,7 +69,10 @@ unsigned ref_engines(qp_op op, qp_format format);
 // Does this (op, format, engine) exist? NULL: yes. Else one sentence that names the engines that do; it lives
 // until the thread's next call.
 const char *ref_unsupported(qp_op op, qp_format format, qp_engine engine);
-// Does the engine itself raise on this input (negative amax for INT under torch-cpu, negative x with
+// The type of the scales tensor: QP_U8 where scales are bytes, fp32 where they are given and under
+// deepseek-fp8, else the type of x.
+qp_dtype ref_scale_dtype(qp_format format, qp_engine engine, qp_dtype x);
+// Does the engine itself raise on this input (negative amax for INT under torch, negative x with
 // unsigned)? NULL: no. x may be NULL.
 const char *ref_refuses(const ref_spec *s, const void *x);
 
@@ -69,21 +86,32 @@ void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_
 // NULL. cov may be NULL. Block2d: row0 and n_rows whole tensors only.
 void ref_fakequant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, void *y,
                    uint32_t *block_scale, qp_coverage *cov);
+// May an approximate engine (s->engine triton or mx-ext) have answered y [n] to one block x [n] of a tensor?
+// An ambiguity set: the scale decision once for the block, then each element by itself, either side only
+// where the quotient is within 2 ulp of a boundary; bits elsewhere, NaN as a class (numerics 0). block_amax:
+// static formats. host (triton): who divided global_amax and block_amax by numbers: torch-cuda beside a GPU,
+// triton-interp as eval answers. Other engines are exact: false.
+bool ref_ambiguous_ok(const ref_spec *s, qp_engine host, uint32_t block_amax, int64_t n, const void *x,
+                      const void *y);
 void ref_backward(const ref_spec *s, qp_bwd bwd, int64_t row0, int64_t n_rows, const void *x,
                   const void *grad, void *g);
 // Real tensors. codes as the format's row has them: a byte per code [n_rows, cols], or nibbles [n_rows,
 // (cols+1)/2], or, in pairs of rows, [n_rows/2, cols] (row0 even; a last odd row has no partner: 0). scales:
-// bytes or images of spec->dtype, one per grain of these rows; not written with QP_SCALE_GIVEN. values (of
-// spec->dtype) may be NULL. Block2d and NF4: whole tensors only; NF4 is ref_quant_nf4.
+// bytes or images of ref_scale_dtype, one per grain of these rows; not written with QP_SCALE_GIVEN. values
+// (of spec->dtype) may be NULL. Block2d and NF4: whole tensors only; NF4 is ref_quant_nf4. A NaN quotient is
+// the code 0 in INT, 7f in E4M3 (its sign in torch depends on the place in the tensor); the CUDA rule of INT4
+// makes it the highest level.
 void ref_quant(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes, void *scales,
                void *values, qp_coverage *cov);
 // The whole tensor is one super-block: scales [blocks] and double_scale [1] in spec->dtype, scales_i8
 // [blocks]. Values follow the double-quantized scales; they may be NULL (numerics 5.7).
 void ref_quant_nf4(const ref_spec *s, const void *x, uint8_t *codes, void *scales, uint8_t *scales_i8,
                    void *double_scale, void *values, qp_coverage *cov);
+// The factor of all block scales; compressed-tensors: its divisor, weight_global_scale.
 uint32_t ref_weight_scale_2(const ref_spec *s);
-// n_rows whole rows; codes and scales point at the first of them. spec->dtype is the type of scales that are
-// no bytes, spec->scale the given ones.
+// n_rows whole rows; codes, scales and spec->scale (the given ones) point at the first of them. scales are of
+// ref_scale_dtype for spec->dtype. NF4: scales are the scales_i8, weight_scale_2 is the fp32 image of the
+// double scale, spec->scale_zero is set.
 void ref_dequant(const ref_spec *s, qp_dtype out, int64_t n_rows, const uint8_t *codes, const void *scales,
                  uint32_t weight_scale_2, void *values);
 // The fp32 block scale that fakequant uses and the one that pack implies, and the named class of a difference

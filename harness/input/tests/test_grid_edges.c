@@ -22,30 +22,38 @@ static void *make(const qp_gen *g, int64_t rows, int64_t cols, qp_dtype t) {
     return p;
 }
 
-// Magnitudes of a code, ascending.
+// Values of the codes, ascending; magnitudes but for NF4.
 typedef struct code_list {
     double v[128];
     int n;
 } code_list;
 
+static double small_float(int c, int mant, int bias) {
+    int e = c >> mant, m = c % (1 << mant);
+    return e == 0 ? ldexp(m, 1 - bias - mant) : ldexp((1 << mant) + m, e - bias - mant);
+}
+
 static code_list codes_of(qp_element e) {
-    code_list c = {.n = 0};
-    if (e == QP_ELEM_INT8)
-        for (c.n = 0; c.n <= 127; c.n++) c.v[c.n] = c.n;
-    if (e == QP_ELEM_E4M3)
-        for (c.n = 0; c.n <= 126; c.n++)
-            c.v[c.n] = c.n < 8 ? ldexp(c.n, -9) : ldexp(8 + c.n % 8, c.n / 8 - 10);
-    if (e == QP_ELEM_E2M1) {
-        static const double v[8] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
-        memcpy(c.v, v, sizeof v);
-        c.n = 8;
-    }
+    static const double nf4[16] = {-1.0,   -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0.0,
+                                   0.0796, 0.1609,  0.2461,  0.3379,  0.4407,  0.5626,  0.7230,  1.0};
+    static const struct {
+        int n, mant, bias;
+    } types[] = {
+        [QP_ELEM_INT8] = {128, 0, 0}, [QP_ELEM_INT4] = {8, 0, 0},    [QP_ELEM_E4M3] = {127, 3, 7},
+        [QP_ELEM_E2M1] = {8, 1, 1},   [QP_ELEM_E5M2] = {124, 2, 15}, [QP_ELEM_E3M2] = {32, 2, 3},
+        [QP_ELEM_E2M3] = {32, 3, 1},  [QP_ELEM_NF4] = {16, 0, 0},
+    };
+    code_list c = {.n = types[e].n};
+    for (int i = 0; i < c.n; i++)
+        c.v[i] = e == QP_ELEM_NF4     ? (double)(float)nf4[i]
+                 : types[e].mant == 0 ? i
+                                      : small_float(i, types[e].mant, types[e].bias);
     return c;
 }
 
 typedef enum place { ON_GRID, TIE, BETWEEN } place;
 
-// Where q lies; *code: the code a tie or a value rounds to (even one for ties).
+// Where |q| lies; *code: the code a tie or a value rounds to (even one for ties).
 static place place_of(const code_list *c, double q, int *code) {
     q = fabs(q);
     for (int i = 0; i < c->n; i++) {
@@ -55,49 +63,85 @@ static place place_of(const code_list *c, double q, int *code) {
     return BETWEEN;
 }
 
-static double amax_of(qp_dtype t, const void *p, int64_t begin, int64_t n) {
+static double amax_of(qp_dtype t, const void *p, int64_t cols, int64_t r0, int64_t r1, int64_t c0,
+                      int64_t c1) {
     double m = 0;
-    for (int64_t i = begin; i < begin + n; i++) m = fmax(m, fabs(value_at(t, p, i)));
+    for (int64_t r = r0; r < r1; r++)
+        for (int64_t c = c0; c < c1; c++) m = fmax(m, fabs(value_at(t, p, r * cols + c)));
     return m;
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
 typedef struct census {
     int64_t n[3];       // of elements
     int64_t n_scale[3]; // of block scales
+    bool bytes[256];    // E8M0 scales
 } census;
 
-// Per tensor and per row formats.
+// Rows r0..r1-1, columns c0..c1-1 under one power of two.
+static void count_box(const code_list *codes, qp_dtype t, const void *p, int64_t cols, const int64_t box[4],
+                      double scale, census *c) {
+    for (int64_t r = box[0]; r < box[1]; r++)
+        for (int64_t col = box[2]; col < box[3]; col++) {
+            int code;
+            c->n[place_of(codes, value_at(t, p, r * cols + col) / scale, &code)]++;
+        }
+}
+
+// One level of scales, whatever the grain.
 static census count_plain(const qp_format_row *f, qp_dtype t, const void *p, int64_t rows, int64_t cols) {
     code_list codes = codes_of(f->element);
-    census c = {{0}, {0}};
-    for (int64_t r = 0; r < rows; r++) {
-        bool axis = f->grain == QP_GRAIN_AXIS0;
-        double amax = axis ? amax_of(t, p, r * cols, cols) : amax_of(t, p, 0, rows * cols);
-        double scale = amax / codes.v[codes.n - 1];
-        int code;
-        ck_assert_double_eq(scale, ldexp(1.0, ilogb(scale))); // a power of two, or nothing below is exact
-        for (int64_t i = 0; i < cols; i++)
-            c.n[place_of(&codes, value_at(t, p, r * cols + i) / scale, &code)]++;
-    }
+    census c = {{0}, {0}, {false}};
+    bool per_row = f->grain == QP_GRAIN_AXIS0 || f->grain == QP_GRAIN_BLOCK;
+    int64_t height = per_row ? 1 : f->block_rows > 0 ? f->block_rows : rows;
+    int64_t width = f->block_cols > 0 ? f->block_cols : cols;
+    for (int64_t r = 0; r < rows; r += height)
+        for (int64_t col = 0; col < cols; col += width) {
+            int64_t box[4] = {r, least(r + height, rows), col, least(col + width, cols)};
+            double amax = amax_of(t, p, cols, box[0], box[1], box[2], box[3]),
+                   ratio = amax / codes.v[codes.n - 1];
+            int e;
+            double m = frexp(ratio, &e),
+                   scale = ldexp(1, m == 0.5 ? e - 1 : e); // rounded up to a power of two
+            c.n_scale[m == 0.5 ? TIE : BETWEEN]++;
+            if (f->scale == QP_SCALE_E8M0) {
+                scale = fmax(scale, ldexp(1, -127));
+                c.bytes[ilogb(scale) + 127] = true;
+            } else {
+                ck_assert_double_eq(ratio, scale); // a power of two, or nothing below is exact
+            }
+            count_box(&codes, t, p, cols, box, scale, &c);
+        }
     return c;
 }
 
-static census count_nvfp4(qp_dtype t, const void *p, int64_t rows, int64_t cols) {
+// Largest block amax in units of the global scale.
+static double top_of(qp_format f) {
+    return f == QP_NVFP4_46 ? 1536 : f == QP_NVFP4_W4A8 ? 448 : 2688;
+}
+
+static census count_two_level(const qp_format_row *f, qp_dtype t, const void *p, int64_t rows, int64_t cols) {
     code_list codes = codes_of(QP_ELEM_E2M1), scales = codes_of(QP_ELEM_E4M3);
-    double global = amax_of(t, p, 0, rows * cols) / 2688;
-    census c = {{0}, {0}};
+    double global = amax_of(t, p, cols, 0, rows, 0, cols) / top_of(f->id);
+    census c = {{0}, {0}, {false}};
     ck_assert_double_eq(global, ldexp(1.0, ilogb(global)));
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t b = 0; b < cols; b += 16) {
-            int64_t n = cols - b < 16 ? cols - b : 16;
+        for (int64_t b = 0; b < cols; b += f->block_cols) {
+            int64_t end = least(b + f->block_cols, cols);
             int code = 0;
-            place scale = place_of(&scales, amax_of(t, p, r * cols + b, n) / 6 / global, &code);
+            double amax = amax_of(t, p, cols, r, r + 1, b, end);
+            place scale = place_of(&scales, amax / 6 / global, &code);
+            if (f->id == QP_NVFP4_W4A8 && amax == 448 * global) scale = ON_GRID, code = 0x69; // 74.7 is 72
             c.n_scale[scale]++;
             if (scale == BETWEEN) continue; // one ulp beside a tie of the scale
-            for (int64_t i = 0; i < n; i++) {
+            for (int64_t i = b; i < end; i++) {
                 int element;
-                c.n[place_of(&codes, value_at(t, p, r * cols + b + i) / (scales.v[code] * global),
-                             &element)]++;
+                double v = value_at(t, p, r * cols + i);
+                if (fabs(v) == 448 * global && f->id == QP_NVFP4_W4A8) continue;
+                c.n[place_of(&codes, v / (scales.v[code] * global), &element)]++;
             }
         }
     return c;
@@ -108,38 +152,70 @@ static census census_of(qp_dist dist, qp_format format, qp_dtype t, int64_t rows
     qp_gen g = qp_gen_make(13, dist);
     g.format = format;
     void *p = make(&g, rows, cols, t);
-    census c = f->element == QP_ELEM_E2M1 ? count_nvfp4(t, p, rows, cols) : count_plain(f, t, p, rows, cols);
-    double amax = amax_of(t, p, 0, rows * cols), nominal = float_of(qp_gen_nominal_amax(&g));
-    if (f->grain != QP_GRAIN_AXIS0) ck_assert_double_eq(amax, nominal);
+    census c = f->has_global ? count_two_level(f, t, p, rows, cols) : count_plain(f, t, p, rows, cols);
+    double amax = amax_of(t, p, cols, 0, rows, 0, cols), nominal = float_of(qp_gen_nominal_amax(&g));
+    if (f->grain == QP_GRAIN_TENSOR || f->has_global) ck_assert_double_eq(amax, nominal);
     free(p);
     return c;
 }
 
-static const qp_format formats[] = {QP_INT8,      QP_INT8_AXIS0, QP_FP8_E4M3,
-                                    QP_FP8_AXIS0, QP_NVFP4,      QP_NVFP4_STATIC};
+static bool is_mx(qp_format f) {
+    return qp_format_get(f)->scale == QP_SCALE_E8M0;
+}
 
 START_TEST(quantized_data_lies_on_the_grid_of_its_format) {
+    const qp_format f = (qp_format)_i;
     for (int t = 0; t < 3; t++)
         for (int64_t cols = 100; cols <= 357; cols += 257) {
-            census c = census_of(QP_DIST_QUANTIZED, formats[_i], floats[t], 20, cols);
-            ck_assert_int_eq(c.n[ON_GRID], 20 * cols);
-            ck_assert_int_eq(c.n_scale[TIE] + c.n_scale[BETWEEN], 0);
+            // two rows of full range: of MX, bytes where the type has all bits of a value
+            census c = census_of(QP_DIST_QUANTIZED, f, floats[t], 20, cols);
+            int64_t all = c.n[ON_GRID] + c.n[TIE] + c.n[BETWEEN];
+            if (f == QP_NF4 || is_mx(f)) { // four digits of a table, bits lost at the ends of a type
+                ck_assert_int_gt(c.n[ON_GRID], f == QP_NF4 && t < 2 ? all / 10 : all * 6 / 10);
+                continue;
+            }
+            ck_assert_int_ge(all, 20 * cols - 20);
+            ck_assert_int_eq(c.n[ON_GRID], all);
+            if (qp_format_get(f)->has_global) ck_assert_int_eq(c.n_scale[TIE] + c.n_scale[BETWEEN], 0);
         }
 }
 END_TEST
 
 START_TEST(ties_are_reached_exactly_and_from_both_sides) {
+    const qp_format f = (qp_format)_i;
     for (int t = 0; t < 3; t++) {
-        census c = census_of(QP_DIST_TIES, formats[_i], floats[t], 64, 500);
-        int64_t all = c.n[ON_GRID] + c.n[TIE] + c.n[BETWEEN];
-        ck_assert_int_gt(c.n[TIE], all / 5);
+        census c = census_of(QP_DIST_TIES, f, floats[t], 64, 512);
+        int64_t all = c.n[ON_GRID] + c.n[TIE] + c.n[BETWEEN],
+                blocks = c.n_scale[ON_GRID] + c.n_scale[TIE] + c.n_scale[BETWEEN];
+        if (f == QP_NF4) continue; // its midpoints are as near as a type comes; coverage counts the ties
+        ck_assert_int_gt(c.n[TIE], is_mx(f) ? all / 10 : all / 5);
         ck_assert_int_gt(c.n[BETWEEN], all / 5); // one ulp above or below
-        ck_assert_int_gt(c.n[ON_GRID], all / 8);
-        if (qp_format_get(formats[_i])->element != QP_ELEM_E2M1) continue;
-        ck_assert_int_gt(c.n_scale[TIE], 64 * 32 / 16);
-        ck_assert_int_gt(c.n_scale[BETWEEN], 64 * 32 / 16);
-        ck_assert_int_gt(c.n_scale[ON_GRID], 64 * 32 / 2);
+        ck_assert_int_gt(c.n[ON_GRID], all / 10);
+        if (is_mx(f)) ck_assert_int_gt(c.n_scale[TIE], blocks / 3); // right at the end of a scale
+        if (!qp_format_get(f)->has_global) continue;
+        ck_assert_int_gt(c.n_scale[TIE], blocks / 16);
+        ck_assert_int_gt(c.n_scale[BETWEEN], blocks / 16);
+        ck_assert_int_gt(c.n_scale[ON_GRID], blocks / 2);
     }
+}
+END_TEST
+
+// E8M0 from end to end of what an input type can hold: 2^-24 to 65504 in fp16.
+START_TEST(mx_data_reaches_every_scale_that_its_type_can_have) {
+    static const struct {
+        qp_format format;
+        int first[3], last[3]; // bf16, fp16, fp32
+    } rows[] = {{QP_MXFP4, {0, 101, 0}, {253, 141, 253}},      {QP_MXFP6_E3M2, {0, 99, 0}, {251, 139, 251}},
+                {QP_MXFP6_E2M3, {0, 101, 0}, {253, 141, 253}}, {QP_MXFP8_E4M3, {0, 95, 0}, {247, 135, 247}},
+                {QP_MXFP8_E5M2, {0, 88, 0}, {240, 128, 240}},  {QP_MXINT8, {0, 97, 0}, {249, 137, 249}}};
+    for (int i = 0; i < QP_COUNT(rows); i++)
+        for (int t = 0; t < 3; t++) {
+            census c = census_of(QP_DIST_TIES, rows[i].format, floats[t], 128, 512);
+            for (int b = 0; b < 256; b++)
+                ck_assert_msg(c.bytes[b] == (b >= rows[i].first[t] && b <= rows[i].last[t]),
+                              "%s %s: byte %02x", qp_format_get(rows[i].format)->name,
+                              qp_dtype_name(floats[t]), b);
+        }
 }
 END_TEST
 
@@ -331,8 +407,9 @@ int main(void) {
     Suite *s = suite_create("grid and edges");
     TCase *t = tcase_create("grid and edges");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, quantized_data_lies_on_the_grid_of_its_format, 0, QP_COUNT(formats));
-    tcase_add_loop_test(t, ties_are_reached_exactly_and_from_both_sides, 0, QP_COUNT(formats));
+    tcase_add_loop_test(t, quantized_data_lies_on_the_grid_of_its_format, 0, QP_FORMAT_COUNT);
+    tcase_add_loop_test(t, ties_are_reached_exactly_and_from_both_sides, 0, QP_FORMAT_COUNT);
+    tcase_add_test(t, mx_data_reaches_every_scale_that_its_type_can_have);
     tcase_add_test(t, quantized_data_uses_every_code);
     tcase_add_loop_test(t, each_edge_sits_where_it_is_documented_and_nowhere_else, 0, QP_EDGE_SPREAD);
     tcase_add_test(t, small_tensors_have_their_edges_too);

@@ -253,8 +253,7 @@ static void expect_missed(qp_format f, qp_coverage c, const char *words) {
 }
 
 START_TEST(a_run_that_reached_everything_meets_every_floor) {
-    for (int f = 0; f < QP_FORMAT_COUNT; f++)
-        if (qp_format_get((qp_format)f)->kernels) ck_assert_ptr_null(missed((qp_format)f, everything()));
+    for (int f = 0; f < QP_FORMAT_COUNT; f++) ck_assert_ptr_null(missed((qp_format)f, everything()));
 }
 END_TEST
 
@@ -263,10 +262,15 @@ START_TEST(every_code_that_can_be_reached_is_demanded) {
         qp_format format;
         int absent;
         bool demanded;
-    } rows[] = {{QP_INT8, 0x7f, true},       {QP_INT8, 0x81, true},       {QP_INT8, 0x80, false},
-                {QP_INT8_AXIS0, 0x00, true}, {QP_FP8_E4M3, 0x7e, true},   {QP_FP8_E4M3, 0xfe, true},
-                {QP_FP8_E4M3, 0x80, true},   {QP_FP8_E4M3, 0x7f, false},  {QP_FP8_AXIS0, 0xff, false},
-                {QP_NVFP4, 8, true},         {QP_NVFP4_STATIC, 15, true}, {QP_NVFP4, 16, false}};
+    } rows[] = {{QP_INT8, 0x7f, true},       {QP_INT8, 0x81, true},        {QP_INT8, 0x80, true},
+                {QP_INT8_AXIS0, 0x00, true}, {QP_FP8_E4M3, 0x7e, true},    {QP_FP8_E4M3, 0xfe, true},
+                {QP_FP8_E4M3, 0x80, true},   {QP_FP8_E4M3, 0x7f, false},   {QP_FP8_AXIS0, 0xff, false},
+                {QP_NVFP4, 8, true},         {QP_NVFP4_STATIC, 15, true},  {QP_NVFP4, 16, false},
+                {QP_INT4_BLOCK, 8, true},    {QP_INT4, 16, false},         {QP_NF4, 0, true},
+                {QP_NF4, 15, true},          {QP_MXINT8, 0x80, false},     {QP_MXINT8, 0x81, true},
+                {QP_MXFP6_E3M2, 0x20, true}, {QP_MXFP6_E2M3, 0x3f, true},  {QP_MXFP6_E2M3, 0x40, false},
+                {QP_MXFP8_E5M2, 0x7b, true}, {QP_MXFP8_E5M2, 0x7c, false}, {QP_MXFP8_E5M2, 0xfb, true},
+                {QP_MXFP8_E5M2, 0xfc, false}};
     for (int i = 0; i < QP_COUNT(rows); i++) {
         qp_coverage c = everything();
         c.codes[rows[i].absent / 64] &= ~((uint64_t)1 << rows[i].absent % 64);
@@ -278,16 +282,36 @@ START_TEST(every_code_that_can_be_reached_is_demanded) {
 }
 END_TEST
 
-START_TEST(every_scale_byte_from_01_to_7e_is_demanded_of_two_level_formats) {
-    for (int s = 0; s < 256; s++) {
-        qp_coverage c = everything();
-        c.scale_bytes[s / 64] &= ~((uint64_t)1 << s % 64);
-        ck_assert_ptr_null(missed(QP_FP8_E4M3, c));
-        if (s >= 1 && s <= 0x7e)
-            expect_missed(QP_NVFP4_STATIC, c, "1 scale bytes never reached");
-        else
-            ck_assert_ptr_null(missed(QP_NVFP4_STATIC, c));
-    }
+// First and last byte that is demanded; the largest blocks of numerics 4.5, and for E8M0 the amax that a type
+// holds: fp16 from 2^-24 (byte 127 - 24 - 2 for a largest code of 6) to 65504.
+START_TEST(every_scale_byte_that_can_be_reached_is_demanded) {
+    static const struct {
+        qp_format format;
+        qp_dtype dtype;
+        int first, last;
+    } rows[] = {
+        {QP_NVFP4, QP_BF16, 0x01, 0x7e},    {QP_NVFP4_STATIC, QP_FP16, 0x01, 0x7e},
+        {QP_NVFP4_46, QP_BF16, 0x01, 0x78}, {QP_NVFP4_W4A8, QP_FP32, 0x01, 0x69},
+        {QP_MXFP4, QP_BF16, 0, 253},        {QP_MXFP4, QP_FP32, 0, 253},
+        {QP_MXFP4, QP_FP16, 101, 141},      {QP_MXFP8_E4M3, QP_FP32, 0, 247},
+        {QP_MXFP8_E4M3, QP_FP16, 95, 135},  {QP_MXFP8_E5M2, QP_BF16, 0, 240},
+        {QP_MXFP8_E5M2, QP_FP16, 88, 128},  {QP_MXFP6_E3M2, QP_FP16, 99, 139},
+        {QP_MXFP6_E2M3, QP_BF16, 0, 253},   {QP_MXINT8, QP_FP32, 0, 249},
+        {QP_MXINT8, QP_FP16, 97, 137},      {QP_FP8_E4M3, QP_BF16, 1, 0},
+        {QP_INT4_BLOCK, QP_BF16, 1, 0},
+    };
+    for (int i = 0; i < QP_COUNT(rows); i++)
+        for (int s = 0; s < 256; s++) {
+            char buf[160];
+            qp_coverage c = everything();
+            c.scale_bytes[s / 64] &= ~((uint64_t)1 << s % 64);
+            const char *text = qp_floor_missed(rows[i].format, rows[i].dtype, &c, buf, sizeof buf);
+            bool demanded = s >= rows[i].first && s <= rows[i].last;
+            ck_assert_msg((text != NULL) == demanded, "%s %s byte %02x: %s",
+                          qp_format_get(rows[i].format)->name, qp_dtype_name(rows[i].dtype), s,
+                          text != NULL ? text : "met");
+            if (text != NULL) ck_assert_ptr_nonnull(strstr(text, "1 scale bytes never reached"));
+        }
 }
 END_TEST
 
@@ -298,15 +322,23 @@ START_TEST(every_event_that_can_happen_is_demanded) {
     c = everything();
     c.n_scale_ties = 0;
     expect_missed(QP_NVFP4, c, "tie between two block scales");
+    expect_missed(QP_MXINT8, c, "tie between two block scales");
+    ck_assert_ptr_null(missed(QP_INT4_BLOCK, c));
     ck_assert_ptr_null(missed(QP_INT8, c));
     c = everything();
     c.n_saturated = 0;
     expect_missed(QP_NVFP4, c, "saturation");
-    ck_assert_ptr_null(missed(QP_FP8_E4M3, c));
+    expect_missed(QP_FP8_E4M3, c, "saturation");
+    expect_missed(QP_INT8, c, "saturation");
+    expect_missed(QP_MXFP4, c, "saturation"); // by Inf
+    ck_assert_ptr_null(missed(QP_NF4, c));
     c = everything();
     c.n_subnormal = 0;
     expect_missed(QP_FP8_E4M3, c, "subnormal");
+    expect_missed(QP_MXFP8_E5M2, c, "subnormal");
     ck_assert_ptr_null(missed(QP_INT8, c));
+    ck_assert_ptr_null(missed(QP_INT4_AWQ, c));
+    ck_assert_ptr_null(missed(QP_NF4, c));
     c = everything();
     c.n_zero_blocks = 0;
     expect_missed(QP_INT8_AXIS0, c, "zero block");
@@ -338,7 +370,7 @@ int main(void) {
     tcase_add_test(t, nothing_selected_or_nothing_judged_is_6_and_other_skips_beside_a_pass_are_green);
     tcase_add_test(t, a_run_that_reached_everything_meets_every_floor);
     tcase_add_test(t, every_code_that_can_be_reached_is_demanded);
-    tcase_add_test(t, every_scale_byte_from_01_to_7e_is_demanded_of_two_level_formats);
+    tcase_add_test(t, every_scale_byte_that_can_be_reached_is_demanded);
     tcase_add_test(t, every_event_that_can_happen_is_demanded);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

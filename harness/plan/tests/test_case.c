@@ -212,7 +212,7 @@ START_TEST(every_key_has_a_doc_and_every_default_is_a_good_value) {
                          "rows=all weights=generated load=auto seed=1 expect=pass")
                          ->line,
                      "pipeline model=m recipe=r");
-    ck_assert_str_eq(one("quant fmt=int8 in=bf16 shape=64x256 seed=1 dist=gauss:0.02 engine=ieee "
+    ck_assert_str_eq(one("quant fmt=int8 in=bf16 shape=64x256 seed=1 dist=gauss:0.02 engine=auto "
                          "narrow_range=0 misalign=0 order=0")
                          ->line,
                      "quant fmt=int8");

@@ -57,12 +57,36 @@ START_TEST(every_op_has_the_buffers_of_the_contract) {
         {QP_OP_QUANT, QP_NVFP4_STATIC, 0,
          "x:234 amax:36 global_amax:4 >codes:57 >scales:9 >weight_scale_2:4 "},
         {QP_OP_DEQUANT, QP_NVFP4, 0, "codes:57 scales:9 weight_scale_2:4 >y:222 "},
+        // blocks of 128 and of 32 columns, two-dimensional ones, pairs of rows, given scales, NF4
+        {QP_OP_AMAX, QP_FP8_BLOCK2D, 0, "x:234 >amax_out:4 "},
+        {QP_OP_AMAX, QP_MXFP4, 0, "x:234 >amax_out:24 "},
+        {QP_OP_AMAX, QP_NVFP4_W4A8, 0, "x:234 >amax_out:4 "},
+        {QP_OP_FAKEQUANT, QP_FP8_BLOCK2D, 0, "x:234 amax:4 >y:222 "},
+        {QP_OP_FAKEQUANT, QP_INT4_BLOCK, 0, "x:234 amax:12 >y:222 "},
+        {QP_OP_FAKEQUANT, QP_NVFP4_46, 0, "x:234 amax:36 global_amax:4 >y:222 "},
+        {QP_OP_FAKEQUANT, QP_MXINT8, 0, "x:234 >y:222 "},
+        {QP_OP_BACKWARD, QP_MXFP6_E3M2, QP_BWD_CLIP, "grad:222 >y:222 "},
+        {QP_OP_BACKWARD, QP_INT4, QP_BWD_CLIP, "x:234 grad:222 amax:4 >y:222 "},
+        {QP_OP_QUANT, QP_INT8, 0, "x:234 amax:4 >codes:111 >scales:2 "},
+        {QP_OP_QUANT, QP_FP8_AXIS0, 0, "x:234 amax:12 >codes:111 >scales:6 "},
+        {QP_OP_QUANT, QP_INT4_BLOCK, 0, "x:234 amax:12 >codes:57 >scales:6 "},
+        {QP_OP_QUANT, QP_INT4_AWQ, 0, "x:234 scale:12 >codes:74 "},
+        {QP_OP_QUANT, QP_INT8_EXPORT, 0, "x:234 scale:12 >codes:111 "},
+        {QP_OP_QUANT, QP_MXFP4, 0, "x:234 >codes:57 >scales:6 "},
+        {QP_OP_QUANT, QP_MXFP6_E2M3, 0, "x:234 >codes:111 >scales:6 "},
+        {QP_OP_QUANT, QP_NVFP4_W4A8, 0, "x:234 global_amax:4 >codes:57 >scales:6 >weight_scale_2:4 "},
+        {QP_OP_QUANT, QP_NF4, 0,
+         "x:234 amax:12 global_amax:4 >codes:57 >scales:6 >scales_i8:3 >weight_scale_2:4 "},
+        {QP_OP_DEQUANT, QP_FP8_E4M3, 0, "codes:111 scales:2 >y:222 "},
+        {QP_OP_DEQUANT, QP_INT4_AWQ, 0, "scale:12 codes:74 >y:222 "},
+        {QP_OP_DEQUANT, QP_MXFP8_E5M2, 0, "codes:111 scales:6 >y:222 "},
+        {QP_OP_DEQUANT, QP_NF4, 0, "global_amax:4 codes:57 scales_i8:3 weight_scale_2:4 >y:222 "},
     };
     static _Alignas(16) char memory[16];
     for (int i = 0; i < QP_COUNT(rows); i++) {
         float *f = (float *)memory;
         uint8_t *u = (uint8_t *)memory;
-        qp_ktensor t = {3, 37, 40, memory, memory, memory, f, f, NULL, f, u, u, NULL, f};
+        qp_ktensor t = {3, 37, 40, memory, memory, memory, f, f, f, f, u, u, u, f};
         qp_launch l = {.op = rows[i].op,
                        .format = rows[i].format,
                        .bwd = rows[i].bwd,
@@ -77,6 +101,24 @@ START_TEST(every_op_has_the_buffers_of_the_contract) {
             snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s:%zu ", slots[k].is_output ? ">" : "",
                      slots[k].field, slots[k].n_bytes);
         ck_assert_str_eq(got, rows[i].fields);
+    }
+}
+END_TEST
+
+START_TEST(an_empty_tensor_has_no_scales_but_the_second_level) {
+    static float one;
+    qp_ktensor t = {.rows = 0, .cols = 37, .ld = 37, .global_amax = &one, .weight_scale_2 = &one};
+    qp_launch l = {.op = QP_OP_QUANT, .dtype = QP_BF16, .n_tensors = 1, .tensors = &t};
+    static const struct {
+        qp_format format;
+        int n;
+    } rows[] = {{QP_NVFP4, 2}, {QP_MXFP4, 0}, {QP_INT8_EXPORT, 0}};
+    for (int i = 0; i < QP_COUNT(rows); i++) {
+        slot slots[MAX_SLOTS];
+        int n = 0;
+        l.format = rows[i].format;
+        ck_assert_msg(slots_of(&l, 0, slots, &n, &err) == QP_OK, "%s", err.msg);
+        ck_assert_int_eq(n, rows[i].n);
     }
 }
 END_TEST
@@ -284,6 +326,7 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, every_op_has_the_buffers_of_the_contract);
+    tcase_add_test(t, an_empty_tensor_has_no_scales_but_the_second_level);
     tcase_add_test(t, a_pass_through_backward_reads_the_gradient_alone);
     tcase_add_test(t, builtin_is_known_and_says_what_it_offers);
     tcase_add_test(t, a_file_that_is_no_plugin_is_refused_with_the_reason);
