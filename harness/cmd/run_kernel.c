@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/hex_data.h"
+#include "cmd/kernel_ambiguous.h"
 #include "cmd/kernel_data.h"
 #include "cmd/kernel_laws.h"
 #include "cmd/kernel_ops.h"
@@ -23,7 +24,8 @@ typedef struct running {
     bool has[QP_OP_COUNT]; // ops that ran
     uint64_t orders[3];
     int n_orders;
-    uint64_t flip; // --inject flip:ELEMENT, UINT64_MAX = none
+    uint64_t flip;       // --inject flip:ELEMENT, UINT64_MAX = none
+    int64_t n_ambiguous; // blocks, approximate engines only
 } running;
 
 // ---- what the answer must be
@@ -112,9 +114,15 @@ static qp_status compare(running *run, const qp_kernel_tensor *t, const char *fi
     return qp_tally_state_parallel(&run->tally, &c, err);
 }
 
+static qp_device_kind device_kind(const running *run) {
+    return run->env->s.device != NULL ? run->env->s.device->kind : QP_DEVICE_CPU;
+}
+
 static qp_status compare_tensor(running *run, qp_op op, qp_kernel_tensor *t, const qp_kernel_want *w,
                                 bool first, qp_err *err) {
     qp_kernel_field fields[QP_KERNEL_FIELDS];
+    if (op == QP_OP_FAKEQUANT)
+        run->n_ambiguous += qp_kernel_accept(&run->k, device_kind(run), t, w->parts[0]);
     int n = qp_kernel_fields(&run->k, t, op, fields);
     for (int i = 0; i < n; i++)
         QP_TRY(compare(run, t, fields[i].name, fields[i].dtype, fields[i].rows, fields[i].cols,
@@ -221,6 +229,9 @@ static qp_status note_engines(running *run, const qp_text *missing, qp_err *err)
             any = true;
         }
     }
+    if (run->n_ambiguous > 0)
+        QP_TRY(qp_text_add(&t, err, "; %lld blocks differ from eval's answer within the ambiguity set",
+                           (long long)run->n_ambiguous));
     if (missing->n > 0) QP_TRY(qp_text_add(&t, err, "%s%s", t.n > 0 ? "; " : "", missing->s));
     run->result->notes = t.s;
     return QP_OK;

@@ -33,6 +33,10 @@ static float global(float global_amax) {
     return global_amax;
 }
 
+static float quotient(float x, float scale) {
+    return x / scale;
+}
+
 static float e2m1(float a) {
     static const float value[] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f};
     static const float bound[] = {0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5.0f};
@@ -96,6 +100,7 @@ const steps good_steps = {
     .magnitude = magnitude,
     .int8 = int8,
     .fp8 = fp8,
+    .quotient = quotient,
     .global = global,
     .e2m1 = e2m1,
     .scale_byte = scale_byte,

@@ -60,7 +60,7 @@ static float static_scale(const work *w, int64_t col) {
 
 static float nvfp4_value(const work *w, float x, float scale) {
     if (scale == 0.0f) return 0.0f;
-    float y = w->s->e2m1(fabsf(x) / scale) * scale;
+    float y = w->s->e2m1(w->s->quotient(fabsf(x), scale)) * scale;
     return x >= 0.0f ? y : 0.0f - y;
 }
 
@@ -179,8 +179,10 @@ static bool offered(const qp_launch *l) {
     for (int i = 0; i < QP_COUNT(formats); i++) known = known || formats[i] == l->format;
     bool pack_op = l->op == QP_OP_QUANT || l->op == QP_OP_DEQUANT;
     bool float_type = l->dtype == QP_BF16 || l->dtype == QP_FP16 || l->dtype == QP_FP32;
-    return known && float_type && l->engine == QP_ENGINE_IEEE && (unsigned)l->op < QP_OP_COUNT &&
-           (packs || !pack_op);
+    // Division is the one step that an approximate engine may take otherwise.
+    bool approximate = l->engine == QP_ENGINE_TRITON && l->op == QP_OP_FAKEQUANT && l->format == QP_NVFP4;
+    return known && float_type && (l->engine == QP_ENGINE_IEEE || approximate) &&
+           (unsigned)l->op < QP_OP_COUNT && (packs || !pack_op);
 }
 
 static void begin_tensor(const work *w, qp_grain grain) {

@@ -17,6 +17,14 @@ static float int8_step(float x, float amax, bool narrow_range) {
     return r * step;
 }
 
+static float quotient_ulp_up(float x, float scale) {
+    return nextafterf(x / scale, INFINITY);
+}
+
+static float quotient_of_10_bits(float x, float scale) {
+    return x / scale * (1.0f + 0x1p-10f);
+}
+
 static float int8_half_away(float x, float amax, bool narrow_range) {
     if (amax < 0x1p-24f) return 0.0f;
     float s = 127.0f / amax, lo = narrow_range ? -127.0f : -128.0f;
@@ -181,6 +189,8 @@ VARIANT(run_unclamped, scale_byte, scale_byte_unclamped)
 VARIANT(run_no_abs, magnitude, signed_value)
 VARIANT(run_fp8_reciprocal, fp8, fp8_reciprocal)
 VARIANT(run_half_up, int8, int8_half_up)
+VARIANT(run_ulp_up, quotient, quotient_ulp_up)
+VARIANT(run_10_bits, quotient, quotient_of_10_bits)
 VARIANT(run_wraps, int8, int8_wraps)
 VARIANT(run_plus_epsilon, int8, int8_plus_epsilon)
 VARIANT(run_fnuz, fp8, fp8_read_as_fnuz)
@@ -223,6 +233,9 @@ static const qp_plugin_variant variants[] = {
     {"blocks-through-rows", "blocks of 16 counted through the ends of rows", run_through_rows},
     {"nvfp4-scale-per-32", "E-120: one dynamic scale for 32 elements", run_per_32},
     {"e2m1-ties-down", "numerics trap 9: every tie goes down", run_ties_down},
+    {"division-ulp-up", "numerics trap 10: quotients an ulp too large, as div.full may answer", run_ulp_up},
+    {"division-of-10-bits", "quotients up to 2^-10 too large, as a reciprocal table without a step answers",
+     run_10_bits},
     {"global-scale-one", "E-127: the second-level scale is taken as 1", run_global_one},
     {"dequant-reciprocal-scale", "E-119: dequantizes with 1/weight_scale_2", run_ws2_reciprocal},
     {"packs-with-unrounded-scale", "E-109: codes from the fp32 scale, the E4M3 scale is what is stored",

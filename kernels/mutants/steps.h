@@ -13,6 +13,7 @@ typedef struct steps {
     float (*magnitude)(float x);                           // what amax is the maximum of
     float (*int8)(float x, float amax, bool narrow_range); // one element, numerics 1.2
     float (*fp8)(float x, float amax);                     // one element, numerics 2.3
+    float (*quotient)(float x, float scale);               // of an element that fake-quant rounds
     float (*global)(float global_amax);                    // the global amax as the scales use it
     float (*e2m1)(float a);                         // quotient to the nearest E2M1 magnitude, numerics 4.1
     uint8_t (*scale_byte)(float p);                 // clamp and cast of a packed block scale, numerics 4.5
