@@ -11,7 +11,7 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
+SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer -DQP_NO_CLONES
 SAN := $(SAN_$(VARIANT))
 OMP := $(if $(filter tsan,$(VARIANT)),-Wno-unknown-pragmas,-fopenmp)
 
@@ -199,7 +199,7 @@ TESTS := $(RTESTS) $(KTESTS) $(foreach r,$(ROOMS),$(TESTS_$(r)))
 TEST_NEEDS := $(B)/quantproof $(PLUGINS)
 
 .DEFAULT_GOAL := all
-.PHONY: all test check lint headers layers asan tsan format help exhaustive clean tests $(addprefix test-,$(ROOMS) kernels reference)
+.PHONY: all test check lint headers layers asan tsan format help exhaustive clean tests fuzz $(addprefix test-,$(ROOMS) kernels reference)
 all: $(B)/quantproof $(PLUGINS)
 	@$(if $(filter 1,$(HAVE_CUDA)),echo "CUDA: $(CUDA_BUILT)$(if $(CUDA_LEFT_OUT), (left out: $(CUDA_LEFT_OUT)))",echo "CUDA: no toolkit found; built without the cuda device") >&2
 tests: $(TESTS) $(TEST_NEEDS)
@@ -219,6 +219,23 @@ asan: tests
 TSAN_TESTS = $(TESTS_comm) $(TESTS_pipeline)
 tsan: $(TSAN_TESTS)
 	TSAN_OPTIONS=halt_on_error=1 scripts/run-tests $(B) $(TSAN_TESTS)
+# Fuzz targets: their room and what it may include, compiled anew by clang with coverage and sanitizers. make fuzz TIME=60
+TIME ?= 60
+CLANG ?= clang
+FUZZ_SRC := $(wildcard harness/*/fuzz/fuzz_*.c)
+FUZZ := $(foreach f,$(FUZZ_SRC),$(B)/fuzz/$(word 2,$(subst /, ,$(f)))-$(patsubst fuzz_%,%,$(basename $(notdir $(f)))))
+define fuzz_rule
+$(B)/fuzz/$(1)-$(patsubst fuzz_%,%,$(basename $(notdir $(2)))): $(2) $$(foreach r,$(1) $$(DEPS_$(1)),$$(SRC_$$(r)) $$(wildcard harness/$$(r)/*.h)) $$(wildcard harness/include/qp/*.h) $(B)/inc/$(1)/.made
+	@mkdir -p $$(@D)
+	$$(CLANG) -std=c11 -g -O1 -D_GNU_SOURCE -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	  -Iharness/include -I$(B)/inc/$(1) $$(PKG_CFLAGS) $$(filter %.c,$$^) -o $$@ $$(LDLIBS)
+endef
+$(foreach f,$(FUZZ_SRC),$(eval $(call fuzz_rule,$(word 2,$(subst /, ,$(f))),$(f))))
+fuzz:
+	@if echo 'int LLVMFuzzerTestOneInput(const char *s, unsigned long n); int LLVMFuzzerTestOneInput(const char *s, unsigned long n) { return s == 0 && n; }' | \
+	  $(CLANG) -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; \
+	then $(MAKE) -s B=$(B) $(FUZZ) && scripts/fuzz $(B) $(TIME) $(FUZZ); \
+	else echo "SKIP fuzz: no clang with libFuzzer"; echo "fuzz: $(words $(FUZZ)) targets, 0 failed, $(words $(FUZZ)) skipped"; fi
 headers:
 	scripts/headers "$(CC)" "$(CXX)"
 layers: $(B)/lib/kernels.a
@@ -236,6 +253,7 @@ help:
 	@echo "make check       all that needs no GPU: tests, golden files, replay, headers, layers, doctor, smoke"
 	@echo "make exhaustive  all 2^32 floats against NVIDIA's host conversions"
 	@echo "make asan tsan   the suites under sanitizers (tsan: comm and pipeline)"
+	@echo "make fuzz TIME=60  every libFuzzer target for so many seconds (needs clang)"
 	@echo "make headers     every contract header alone as C11 and C++17"
 	@echo "make layers      who may call whom; PTX without contraction"
 	@echo "make lint format clang-format 14, clang-tidy"

@@ -221,9 +221,13 @@ static qp_status refuse_written(const char *path, const qp_st_scan *s, qp_err *e
             tensor, first->name, colon, rule->id, rule->says, first->detail);
 }
 
+bool qp_st_is_lfs_pointer(const void *bytes, size_t n_bytes) {
+    return n_bytes >= sizeof lfs_mark - 1 && memcmp(bytes, lfs_mark, sizeof lfs_mark - 1) == 0;
+}
+
 static qp_status check_lengths(const char *path, const uint8_t *bytes, size_t n_bytes, qp_st_scan *out,
                                qp_err *err) {
-    if (n_bytes >= sizeof lfs_mark - 1 && memcmp(bytes, lfs_mark, sizeof lfs_mark - 1) == 0)
+    if (qp_st_is_lfs_pointer(bytes, n_bytes))
         QP_FAIL(QP_CORRUPT, "%s: a Git LFS pointer, not the file it points to ('git lfs pull' fetches it)",
                 path);
     if (n_bytes < LENGTH_BYTES)

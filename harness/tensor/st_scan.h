@@ -69,6 +69,7 @@ typedef struct qp_st_scan {
     int n_kept;
 } qp_st_scan;
 
+bool qp_st_is_lfs_pointer(const void *bytes, size_t n_bytes); // what git checks out without git-lfs
 // Opens (links are followed), maps and refuses what is no regular file or shorter than 8 bytes.
 qp_status qp_st_map(const char *path, void **map, size_t *n_bytes, qp_err *err);
 // bytes: the whole file, which must outlive the result. path: for messages only. Refusals are QP_CORRUPT and

@@ -3,6 +3,7 @@
 // index. The index and the files must say the same; nothing outside the folder is ever opened.
 #include "core/file.h"
 #include "tensor/safetensors.h"
+#include "tensor/st_scan.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -92,6 +93,8 @@ static qp_status open_index(const char *folder, const char *index, qp_arena *a, 
     size_t n = 0;
     json_error_t at;
     QP_TRY(qp_file_read(index, a, &text, &n, err));
+    if (qp_st_is_lfs_pointer(text, n))
+        QP_FAIL(QP_CORRUPT, "%s: a Git LFS pointer, not the file it points to", index);
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &at);
     if (root == NULL) QP_FAIL(QP_CORRUPT, "%s:%d:%d: bad JSON: %s", index, at.line, at.column, at.text);
     qp_status status = QP_OK;

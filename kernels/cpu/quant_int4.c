@@ -38,7 +38,7 @@ static void awq_nibbles(const qp_launch *l, const qp_ktensor *t, const k_stretch
 
 // An even row and the one below it; a last odd row has no partner.
 static void awq_stretch(const qp_launch *l, const qp_ktensor *t, const k_stretch *s) {
-    uint8_t low[K_TILE], high[K_TILE] = {0};
+    uint8_t low[K_TILE] = {0}, high[K_TILE] = {0};
     k_stretch below = *s;
     if (s->row % 2 != 0) return;
     below.row = s->row + 1;
