@@ -36,7 +36,12 @@ static void refused(const char *line, const char *want) {
 
 // The 39 losses of a tensor of zeros are 39 zeros.
 static void zeros_text(char *to, const char *zero) {
-    for (int i = 0; i < 39; i++) to += sprintf(to, "%s%s", i > 0 ? "," : "", zero);
+    const size_t n = strlen(zero);
+    for (int i = 0; i < 39; i++) {
+        if (i > 0) *to++ = ',';
+        memcpy(to, zero, n + 1);
+        to += n;
+    }
 }
 
 START_TEST(candidates_have_defaults_and_lists_of_their_own) {

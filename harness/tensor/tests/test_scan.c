@@ -260,9 +260,10 @@ START_TEST(a_long_name_is_taken_and_cut_in_messages) {
     enum { LONG = 1000000 };
     char *header = malloc(LONG + 200);
     qp_st_scan s;
-    strcpy(header, "{\"");
+    static const char tail[] = "\":" ENTRY "}}";
+    memcpy(header, "{\"", 2);
     for (int i = 0; i < LONG / 2; i++) memcpy(header + 2 + 2 * i, "\xc3\xa9", 2);
-    strcpy(header + 2 + LONG, "\":" ENTRY "}}");
+    memcpy(header + 2 + LONG, tail, sizeof tail);
     ck_assert_int_eq(scan_text(header, 1, &s), QP_OK);
     ck_assert_uint_eq(s.entries[0].n_name, LONG);
     ck_assert_int_eq(scan_text(header, 2, &s), QP_CORRUPT);
