@@ -213,7 +213,8 @@ static qp_status judge_floors(running *run, qp_err *err) {
             if (qp_floor_missed((qp_format)f, (qp_dtype)t, c, missed, sizeof missed) == NULL) continue;
             snprintf(why, sizeof why, "%s", missed);
             if (debtor != NULL)
-                snprintf(why, sizeof why, "%.160s, and edge= is no exemption where the run misses the floor: %s",
+                snprintf(why, sizeof why,
+                         "%.160s, and edge= is no exemption where the run misses the floor: %s",
                          debtor->owes_floor, missed);
             QP_TRY(qp_arena_printf(run->arena, &line, err, "coverage floor of fmt=%s in=%s",
                                    qp_format_get((qp_format)f)->name, qp_dtype_name((qp_dtype)t)));

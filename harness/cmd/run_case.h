@@ -21,8 +21,8 @@ typedef struct qp_run_settings {
     uint64_t mem_max;                    // bytes, 0 = no limit: a case above it is SKIP with the numbers
     const struct qp_stage_table *stages; // NULL: the good ones (doctor passes a mutant's)
     const char *switched_off; // space separated names of checks that are not run (doctor), NULL = none
-    const char *dump_dir;                // repro --dump DIR, NULL = none
-    const char *inject; // "flip:ELEMENT": one output bit of every kernel launch is flipped; NULL = none
+    const char *dump_dir;     // repro --dump DIR, NULL = none
+    const char *inject;       // "flip:ELEMENT": one output bit of every kernel launch is flipped; NULL = none
 } qp_run_settings;
 
 qp_status qp_run_env_new(const qp_run_settings *s, qp_run_env **out, qp_err *err);

@@ -9,7 +9,8 @@ const qp_command qp_commands[] = {
     {"eval", "OP key=value...", "feed values in, get bits out; --check FILE", qp_cmd_eval},
     {"replay", "FILE...", "pipeline records of another implementation, every state compared", qp_cmd_replay},
     {"doctor", "", "mutants through the judge: is every check able to be red?", qp_cmd_doctor},
-    {"mine", "FORMAT", "hard inputs that tell every variant of the reference from it, into cases/hard/", qp_cmd_mine},
+    {"mine", "FORMAT", "hard inputs that tell every variant of the reference from it, into cases/hard/",
+     qp_cmd_mine},
     {"report", "DIR...", "record to text, JUnit, CSV and HTML with plots", qp_cmd_report},
 };
 const int qp_n_commands = QP_COUNT(qp_commands);
