@@ -29,7 +29,8 @@ CF = $(BASE) $(CFLAGS) $(SAN) $(WARN)
 LDLIBS := $(PKG_LIBS) -ldl -lrt -lpthread -lm
 
 # ---- rooms of harness/ and what each may include (architecture.md, section 4); also the link order ---------------------
-ROOMS := core tensor model plan input comm device subject pipeline mutants variants oracle checks judge report cmd
+ROOMS := core tensor model plan input comm device subject pipeline mutants variants oracle checks judge report \
+  checkpoint audit synth cmd
 DEPS_core :=
 DEPS_tensor := core
 DEPS_model := core tensor
@@ -45,6 +46,9 @@ DEPS_oracle := core tensor model input
 DEPS_checks := core tensor model
 DEPS_judge := core checks
 DEPS_report := core checks judge
+DEPS_checkpoint := core tensor
+DEPS_audit := core tensor checkpoint
+DEPS_synth := core tensor input
 DEPS_cmd := $(filter-out cmd,$(ROOMS))
 # Which sides a room's tests link beyond its own dependencies: accused (kernels), law (reference).
 SIDES_device := kernels
@@ -54,6 +58,9 @@ SIDES_mutants := kernels
 SIDES_variants := reference
 SIDES_oracle := reference
 SIDES_judge := reference
+SIDES_checkpoint := reference
+SIDES_audit := reference
+SIDES_synth := reference
 SIDES_cmd := kernels reference
 
 # A farm of links per room makes a forbidden include fail to compile.

@@ -8,6 +8,8 @@ const qp_command qp_commands[] = {
     {"repro", "'CASE' [--dump DIR]", "one case, verbosely", qp_cmd_repro},
     {"eval", "OP key=value...", "feed values in, get bits out; --check FILE", qp_cmd_eval},
     {"replay", "FILE...", "pipeline records of another implementation, every state compared", qp_cmd_replay},
+    {"verify", "PATH", "audit a checkpoint on disk; --against BF16_PATH derives every code and scale again",
+     qp_cmd_verify},
     {"doctor", "", "mutants through the judge: is every check able to be red?", qp_cmd_doctor},
     {"mine", "FORMAT", "hard inputs that tell every variant of the reference from it, into cases/hard/",
      qp_cmd_mine},

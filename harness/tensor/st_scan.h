@@ -11,7 +11,31 @@ typedef struct qp_st_dtype { // storage types of safetensors 0.8
     const char *name;
     int bits;
 } qp_st_dtype;
-enum { QP_ST_DTYPES = 22 };
+typedef enum qp_st_type { // the row in qp_st_dtypes
+    QP_ST_BOOL,
+    QP_ST_F4,
+    QP_ST_F6_E2M3,
+    QP_ST_F6_E3M2,
+    QP_ST_U8,
+    QP_ST_I8,
+    QP_ST_F8_E5M2,
+    QP_ST_F8_E4M3,
+    QP_ST_F8_E8M0,
+    QP_ST_F8_E4M3FNUZ,
+    QP_ST_F8_E5M2FNUZ,
+    QP_ST_I16,
+    QP_ST_U16,
+    QP_ST_F16,
+    QP_ST_BF16,
+    QP_ST_I32,
+    QP_ST_U32,
+    QP_ST_F32,
+    QP_ST_C64,
+    QP_ST_F64,
+    QP_ST_I64,
+    QP_ST_U64,
+    QP_ST_DTYPES
+} qp_st_type;
 extern const qp_st_dtype qp_st_dtypes[QP_ST_DTYPES];
 
 typedef enum qp_st_rule {

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The audit of one checkpoint, top to bottom.
+#include "audit/audit.h"
+
+#include <string.h>
+
+qp_status qp_audit_run(const qp_audit_options *o, qp_arena *a, qp_audit *u, qp_err *err) {
+    qp_ck_findings *f = &u->findings;
+    memset(u, 0, sizeof *u);
+    qp_ck_findings_init(f, a);
+    QP_TRY(qp_ck_open(o->path, o->strict, a, f, &u->ckpt, err));         // which files, which tensors
+    QP_TRY(qp_ck_claims_read(&u->ckpt, a, f, &u->claims, err));            // what the configs say
+    QP_TRY(qp_ck_modules_build(&u->ckpt, u->claims, a, &u->modules, err)); // what the tensors are
+    QP_TRY(qp_pass_structure(u, a, f, err)); // is everything there, of the right type and shape
+    QP_TRY(qp_pass_config(u, a, f, err));    // do configs and tensors agree
+    QP_TRY(qp_pass_values(o, u, a, f, err)); // every scale and code read once
+    QP_TRY(qp_pass_shared(u, a, f, err));    // what loaders fuse is equal
+    QP_TRY(qp_pass_inventory(u, &u->inventory, err));
+    if (o->against != NULL) QP_TRY(qp_pass_against(o, u, a, f, err)); // the original weights, quantized again
+    return QP_OK;
+}
+
+void qp_audit_close(qp_audit *u) {
+    qp_ck_close(&u->ckpt);
+}
