@@ -89,6 +89,17 @@ typedef struct qp_ck_scheme {
                         // 2688 NVFP4, 448 W4A8 and FP8, 1536 4/6, 127, 7; 0: none
 } qp_ck_scheme;
 
+// The scheme that a dialect means by a config's word ("NVFP4", "W4A16_AWQ", "nvfp4-pack-quantized", "fp8",
+// "mxfp4", "awq" ...); 0: the default of that scheme. Interned in the arena; *out NULL: no such scheme.
+typedef struct qp_ck_scheme_ask {
+    qp_ck_dialect dialect;
+    const char *said;
+    int bits, group_size;
+    qp_ck_spread spread; // compressed-tensors strategies: QP_CK_ONE tensor, _ROW channel, _GROUP, _TILE block
+    bool spread_given, asymmetric, input_static, input_none, act_order;
+} qp_ck_scheme_ask;
+qp_status qp_ck_scheme_find(const qp_ck_scheme_ask *ask, qp_arena *a, const qp_ck_scheme **out, qp_err *err);
+
 typedef enum qp_ck_claim_kind {
     QP_CK_SILENT,     // the config says nothing of this module
     QP_CK_QUANTIZED,  // by a scheme (which may be NULL: a scheme unknown to us, `said` names it)

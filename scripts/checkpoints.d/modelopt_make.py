@@ -14,6 +14,7 @@ import modelopt  # noqa: E402
 import modelopt.torch.quantization as mtq  # noqa: E402
 from modelopt.torch.export import export_hf_checkpoint  # noqa: E402
 
+import cpu_only  # noqa: E402
 import models  # noqa: E402
 from plan import CALIBRATION, MIXTURES, expected_of, modelopt_jobs  # noqa: E402
 from store import Store  # noqa: E402
@@ -83,6 +84,7 @@ def main():
     p.add_argument("--preset", action="append")
     a = p.parse_args()
     torch.set_num_threads(1)
+    cpu_only.install()
     transformers.logging.set_verbosity_error()
     store = Store(a.out, f"modelopt-{modelopt.__version__}")
     for name, presets in modelopt_jobs(modelopt.__version__, a.tiny).items():
