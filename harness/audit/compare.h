@@ -35,8 +35,11 @@ typedef struct qp_cmp_row {
     const char *detail;
 } qp_cmp_row;
 
+enum { QP_CMP_THREADS = 256 };
+
 typedef struct qp_cmp {
-    qp_cmp_row *rows; // different first, then by name; equal ones last
+    qp_arena *arenas[QP_CMP_THREADS]; // of the texts in rows, one per thread
+    qp_cmp_row *rows;                 // different first, then by name; equal ones last
     uint64_t n_rows, n_equal, n_different, n_meaning, n_one_side;
 } qp_cmp;
 
@@ -47,5 +50,6 @@ typedef struct qp_cmp_options {
 
 // QP_CORRUPT / QP_IO / QP_USAGE: unreadable (exit 2).
 qp_status qp_compare_run(const qp_cmp_options *o, qp_arena *a, qp_cmp *out, qp_err *err);
+void qp_compare_close(qp_cmp *c); // also after a failure
 
 #endif

@@ -25,6 +25,7 @@ qp_status qp_cmd_repro(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_eval(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_replay(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_verify(int argc, char **argv, int *exit_code, qp_err *err);
+qp_status qp_cmd_compare(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_mine(int argc, char **argv, int *exit_code, qp_err *err);
 qp_status qp_cmd_report(int argc, char **argv, int *exit_code, qp_err *err);

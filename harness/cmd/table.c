@@ -10,6 +10,8 @@ const qp_command qp_commands[] = {
     {"replay", "FILE...", "pipeline records of another implementation, every state compared", qp_cmd_replay},
     {"verify", "PATH", "audit a checkpoint on disk; --against BF16_PATH derives every code and scale again",
      qp_cmd_verify},
+    {"compare", "A B", "two tensor files or folders: bits, codes, ULP, and the class of each difference",
+     qp_cmd_compare},
     {"doctor", "", "mutants through the judge: is every check able to be red?", qp_cmd_doctor},
     {"mine", "FORMAT", "hard inputs that tell every variant of the reference from it, into cases/hard/",
      qp_cmd_mine},
