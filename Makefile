@@ -86,8 +86,10 @@ $$(TESTS_$(1)): $(B)/tests/$(1)-%: harness/$(1)/tests/%.c $(B)/inc/$(1)/.made $$
 	@mkdir -p $$(@D)
 	$$(CC) $$(CF) $$(OMP) -Iharness/include -I$(B)/inc/$(1) $$(PKG_CFLAGS) $$< -o $$@ \
 	  -Wl,--start-group $$(LIB_$(1)) $$(foreach d,$$(DEPS_$(1)),$(B)/lib/$$(d).a) $$(foreach s,$$(SIDES_$(1)),$$(LIBS_$$(s))) -Wl,--end-group \
-	  $$(CHECK_LIBS) $$(LDLIBS) $$(foreach s,$$(SIDES_$(1)),$$(LINK_$$(s)))
+	  $$(CHECK_LIBS) $$(LDLIBS) $$(foreach s,$$(SIDES_$(1)),$$(LINK_$$(s))) $$(LINK_$(1)-$$*)
 endef
+# one test's own: system calls that it makes fail
+LINK_checkpoint-test_open_errno := $(foreach f,open fstat stat lstat mmap read opendir readdir aligned_alloc,-Wl,--wrap=$(f))
 
 # ---- CUDA: found by itself, optional ------------------------------------------------------------------------------------
 NVCC := $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
@@ -121,6 +123,7 @@ ISAS := base $(shell $(CC) -march=x86-64-v4 -E -x c /dev/null >/dev/null 2>&1 &&
 MARCH_v3 := -march=x86-64-v3
 MARCH_v4 := -march=x86-64-v4
 CF_cpu/isa := -DQP_CPU_ISAS=$(if $(filter v4,$(ISAS)),1,0)
+CF_values_scan := -O3 # of room audit: bytes as fast as memory gives them
 TILESRC := $(wildcard kernels/cpu/tiles/*.c)
 TILEOBJ := $(foreach i,$(ISAS),$(TILESRC:%.c=$(B)/%_$(i).o))
 define isa_rules
@@ -201,6 +204,10 @@ $(RTESTS): $(B)/tests/reference-%: reference/tests/%.c $(LIBS_reference) $(WITNE
 $(B)/exhaustive: $(wildcard reference/tests/exhaustive*.c) $(LIBS_reference) $(WITNESS)
 	$(CC) $(CF) $(OMP) -DQP_HAVE_WITNESS=$(HAVE_WITNESS) -Iharness/include -Ireference $(filter %.c,$^) -o $@ $(WITNESS) $(LIBS_reference) $(LDLIBS)
 
+# The header scanner on pipes, for scripts/headers-oracle.
+$(B)/headers: harness/tensor/tests/headers.c harness/tensor/tests/scan_rows.h $(B)/inc/tensor/.made $(B)/lib/tensor.a $(B)/lib/core.a
+	$(CC) $(CF) -Iharness/include -I$(B)/inc/tensor $(PKG_CFLAGS) $< -o $@ $(B)/lib/tensor.a $(B)/lib/core.a $(LDLIBS)
+
 TESTS := $(RTESTS) $(KTESTS) $(foreach r,$(ROOMS),$(TESTS_$(r)))
 # tests that need the program or a plug-in beside them
 TEST_NEEDS := $(B)/quantproof $(PLUGINS)
@@ -223,25 +230,36 @@ exhaustive: $(B)/exhaustive
 	$(B)/exhaustive
 asan: tests
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 scripts/run-tests $(B) $(TESTS)
-TSAN_TESTS = $(TESTS_comm) $(TESTS_pipeline)
+TSAN_TESTS = $(TESTS_comm) $(TESTS_pipeline) $(B)/tests/audit-test_work $(B)/tests/audit-test_values
 tsan: $(TSAN_TESTS)
 	TSAN_OPTIONS=halt_on_error=1 scripts/run-tests $(B) $(TSAN_TESTS)
-# Fuzz targets: their room and what it may include, compiled anew by clang with coverage and sanitizers. make fuzz TIME=60
+# Fuzz targets harness/ROOM/fuzz/fuzz_NAME.c -> $(B)/fuzz/ROOM-NAME: their room and what it may include, compiled anew by
+# clang with coverage and sanitizers, once for all targets; kernels and reference as they are. make fuzz TIME=60
 TIME ?= 60
 CLANG ?= clang
+FUZZ_FLAGS := -std=c11 -g -O1 -D_GNU_SOURCE -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_SRC := $(wildcard harness/*/fuzz/fuzz_*.c)
 FUZZ := $(foreach f,$(FUZZ_SRC),$(B)/fuzz/$(word 2,$(subst /, ,$(f)))-$(patsubst fuzz_%,%,$(basename $(notdir $(f)))))
-define fuzz_rule
-$(B)/fuzz/$(1)-$(patsubst fuzz_%,%,$(basename $(notdir $(2)))): $(2) $$(foreach r,$(1) $$(DEPS_$(1)),$$(SRC_$$(r)) $$(wildcard harness/$$(r)/*.h)) $$(wildcard harness/include/qp/*.h) $(B)/inc/$(1)/.made
+define fuzz_room
+FUZZOBJ_$(1) := $$(SRC_$(1):%.c=$(B)/fuzz/%.o)
+$$(FUZZOBJ_$(1)): $(B)/fuzz/%.o: %.c $(B)/inc/$(1)/.made
 	@mkdir -p $$(@D)
-	$$(CLANG) -std=c11 -g -O1 -D_GNU_SOURCE -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	  -Iharness/include -I$(B)/inc/$(1) $$(PKG_CFLAGS) $$(filter %.c,$$^) -o $$@ $$(LDLIBS)
+	$$(CLANG) $$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP $$(DEF_$(1)) -Iharness/include -I$(B)/inc/$(1) $$(PKG_CFLAGS) -c $$< -o $$@
+$(B)/fuzz/lib/$(1).a: $$(FUZZOBJ_$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call fuzz_room,$(r))))
+define fuzz_rule
+$(B)/fuzz/$(1)-$(patsubst fuzz_%,%,$(basename $(notdir $(2)))): $(2) harness/core/fuzz/fuzz.h $$(foreach r,$(1) $$(DEPS_$(1)),$(B)/fuzz/lib/$$(r).a) $$(foreach s,$$(SIDES_$(1)),$$(LIBS_$$(s)))
+	@mkdir -p $$(@D)
+	$$(CLANG) $$(FUZZ_FLAGS) -fsanitize=fuzzer -Iharness/include -I$(B)/inc/$(1) $$(PKG_CFLAGS) $$(filter %.c,$$^) -o $$@ \
+	  -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) $$(if $$(SIDES_$(1)),-lgomp) $$(foreach s,$$(SIDES_$(1)),$$(LINK_$$(s)))
 endef
 $(foreach f,$(FUZZ_SRC),$(eval $(call fuzz_rule,$(word 2,$(subst /, ,$(f))),$(f))))
 fuzz:
-	@if echo 'int LLVMFuzzerTestOneInput(const char *s, unsigned long n); int LLVMFuzzerTestOneInput(const char *s, unsigned long n) { return s == 0 && n; }' | \
-	  $(CLANG) -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; \
-	then $(MAKE) -s B=$(B) $(FUZZ) && scripts/fuzz $(B) $(TIME) $(FUZZ); \
+	@if scripts/fuzz can $(CLANG); then $(MAKE) -s B=$(B) $(FUZZ) && scripts/fuzz run $(B) $(TIME) $(FUZZ); \
 	else echo "SKIP fuzz: no clang with libFuzzer"; echo "fuzz: $(words $(FUZZ)) targets, 0 failed, $(words $(FUZZ)) skipped"; fi
 headers:
 	scripts/headers "$(CC)" "$(CXX)"

@@ -4,11 +4,23 @@
 
 #include <string.h>
 
+// Quantized linears, whether by their tensors or by the config's word, and every scale that is there.
+static uint64_t count_judged(const qp_ck_modules *m) {
+    static const qp_ck_role scales[] = {QP_CK_SCALE, QP_CK_GLOBAL, QP_CK_INPUT, QP_CK_K_SCALE, QP_CK_V_SCALE};
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < m->n; i++) {
+        const qp_ck_module *x = &m->list[i];
+        n += x->scheme != NULL || (x->linear && x->claim.kind == QP_CK_QUANTIZED);
+        for (int k = 0; k < QP_COUNT(scales); k++) n += x->part[scales[k]] != NULL;
+    }
+    return n;
+}
+
 qp_status qp_audit_run(const qp_audit_options *o, qp_arena *a, qp_audit *u, qp_err *err) {
     qp_ck_findings *f = &u->findings;
     memset(u, 0, sizeof *u);
     qp_ck_findings_init(f, a);
-    QP_TRY(qp_ck_open(o->path, o->strict, a, f, &u->ckpt, err));         // which files, which tensors
+    QP_TRY(qp_ck_open(o->path, o->strict, a, f, &u->ckpt, err));           // which files, which tensors
     QP_TRY(qp_ck_claims_read(&u->ckpt, a, f, &u->claims, err));            // what the configs say
     QP_TRY(qp_ck_modules_build(&u->ckpt, u->claims, a, &u->modules, err)); // what the tensors are
     QP_TRY(qp_pass_structure(u, a, f, err)); // is everything there, of the right type and shape
@@ -16,8 +28,9 @@ qp_status qp_audit_run(const qp_audit_options *o, qp_arena *a, qp_audit *u, qp_e
     QP_TRY(qp_pass_values(o, u, a, f, err)); // every scale and code read once
     QP_TRY(qp_pass_shared(u, a, f, err));    // what loaders fuse is equal
     QP_TRY(qp_pass_inventory(u, &u->inventory, err));
+    u->judged = count_judged(&u->modules);
     if (o->against != NULL) QP_TRY(qp_pass_against(o, u, a, f, err)); // the original weights, quantized again
-    return QP_OK;
+    return qp_ck_check_unchanged(&u->ckpt, f, err);
 }
 
 void qp_audit_close(qp_audit *u) {

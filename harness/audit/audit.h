@@ -9,14 +9,16 @@
 // What one module's scales and codes hold (values.c). Indices are elements of the tensor named.
 typedef struct qp_ck_stats {
     bool scanned;
-    uint64_t n_scales, n_nan, n_inf, n_negative, n_zero; // of the block, row or tensor scales
-    uint64_t first_nan, first_inf, first_negative, first_zero;
-    uint64_t n_zero_live, first_zero_live; // scale 0 (or NaN-free zero), codes not all zero
-    uint64_t n_blocks, n_zero_blocks;      // blocks whose codes are all zero
-    uint64_t n_top;                        // blocks holding a code of the highest magnitude
-    uint64_t n_code_nan;                   // E4M3 codes 7f and ff
-    uint32_t max_scale;                    // fp32 image of the largest finite scale
-    uint32_t implied_max;                  // fp32 image: the largest |value| that scales and codes mean
+    uint64_t n_scales, n_nan, n_inf, n_negative, n_zero;       // of the block, row or tensor scales
+    uint64_t first_nan, first_inf, first_negative, first_zero; // meaningless where the count is 0
+    uint64_t n_zero_live, first_zero_live;                     // scale 0, codes not all zero
+    uint64_t first_zero_dead;            // scale 0 and all codes zero: n_zero - n_zero_live
+    uint64_t n_blocks, n_zero_blocks;    // FP4 blocks; those whose codes are all zero
+    uint64_t n_top;                      // FP4 blocks holding a code of magnitude 6
+    uint64_t n_code_nan, first_code_nan; // E4M3 codes 7f and ff
+    uint32_t min_scale, max_scale; // fp32 images of the smallest and largest positive finite scale; 0: none
+    // fp32 image: largest scale x global x highest code, a bound of |weight|; 0: unknown
+    uint32_t implied_max;
 } qp_ck_stats;
 
 typedef struct qp_ck_inventory {
@@ -86,8 +88,9 @@ qp_status
 qp_pass_against(const qp_audit_options *o, qp_audit *u, qp_arena *a, qp_ck_findings *f,
                 qp_err *err); // fills against; codes-differ scales-differ global-differs bytes-differ
 
-// Work stealing over (item, window): calls `work` for every item in [0, n_items) from `threads` threads, the
-// largest items first where cost says so. A failure of one item stops the rest and is returned.
+// Work stealing: calls `work` once for every item in [0, n_items) from `threads` threads (0: one per core).
+// Items are taken in their order: put the largest first. The caller's thread is thread 0. A failure stops the
+// rest; that of the lowest item is returned.
 typedef qp_status (*qp_work_fn)(void *ctx, int thread, uint64_t item, qp_err *err);
 qp_status qp_work_run(uint64_t n_items, int threads, qp_work_fn work, void *ctx, qp_err *err);
 int qp_work_threads(int asked); // 0: cores this process may use

@@ -126,7 +126,8 @@ static void match_module(work *w, const qp_ck_module *a, const qp_ck_module *b) 
                           y = b->scheme != NULL ? b->scheme->global : QP_CK_NO_GLOBAL;
     const bool opposite = x != y && x != QP_CK_NO_GLOBAL && y != QP_CK_NO_GLOBAL;
     const bool meaning = !alike && a->sound && b->sound;
-    if (meaning) add(w, (pair){.a_module = a, .b_module = b});
+    const bool dialects = alike && a->scheme->dialect != b->scheme->dialect && a->sound && b->sound;
+    if (meaning || dialects) add(w, (pair){.a_module = a, .b_module = b});
     for (int r = 0; r < QP_CK_ROLES; r++) {
         const qp_ck_tensor *t = a->part[r], *u = b->part[r];
         const bool in_meaning = meaning && makes_values((qp_ck_role)r);

@@ -45,6 +45,12 @@ static qp_status judge_row(const qp_ck_module *a, int64_t r, const double *x, co
     return QP_OK;
 }
 
+// Is one side's global scale the reciprocal of the other's? Then 1/x was rounded on one of them.
+static bool opposite(const qp_ck_scheme *a, const qp_ck_scheme *b) {
+    return a != NULL && b != NULL && a->global != b->global && a->global != QP_CK_NO_GLOBAL &&
+           b->global != QP_CK_NO_GLOBAL;
+}
+
 qp_status qp_cmp_meaning(const qp_ck_module *a, const qp_ck_module *b, qp_arena *arena, qp_cmp_row *out,
                          qp_err *err) {
     const char *x_name = a->scheme != NULL ? a->scheme->name : "plain",
@@ -66,7 +72,8 @@ qp_status qp_cmp_meaning(const qp_ck_module *a, const qp_ck_module *b, qp_arena 
         qp_ck_values(b, r, 1, y);
         QP_TRY(judge_row(a, r, x, y, &s, arena, out, err));
     }
-    out->class = out->n_differ == 0 ? QP_CMP_MEANING : QP_CMP_VALUES;
+    const bool near = opposite(a->scheme, b->scheme) && out->max_ulp <= QP_CMP_RECIPROCAL_ULP;
+    out->class = out->n_differ == 0 || near ? QP_CMP_MEANING : QP_CMP_VALUES;
     return qp_arena_printf(arena, &out->detail, err, "%s against %s, relative distance %.3g", x_name, y_name,
                            s.original > 0     ? sqrt(s.difference / s.original)
                            : s.difference > 0 ? INFINITY

@@ -12,6 +12,14 @@ const char *qp_cmp_class_name(qp_cmp_class c) {
     return (unsigned)c < QP_CMP_CLASSES ? names[c] : "?";
 }
 
+// [] and [1], [O] and [O, 1]: the same elements in the same order.
+static bool same_elements(const qp_ck_tensor *a, const qp_ck_tensor *b) {
+    const uint64_t last_a = a->n_dims > 0 ? a->dims[a->n_dims - 1] : 1;
+    const uint64_t last_b = b->n_dims > 0 ? b->dims[b->n_dims - 1] : 1;
+    return a->dtype == b->dtype && a->n_elems == b->n_elems &&
+           (last_a == last_b || last_a == 1 || last_b == 1);
+}
+
 static bool same_shape(const qp_ck_tensor *a, const qp_ck_tensor *b) {
     return a->dtype == b->dtype && a->n_dims == b->n_dims && a->n_elems == b->n_elems &&
            memcmp(a->dims, b->dims, sizeof a->dims) == 0;
@@ -137,8 +145,24 @@ static qp_cmp_class class_of(const qp_ck_tensor *a, const qp_ck_tensor *b, qp_ck
         return QP_CMP_RECIPROCAL;
     }
     if (other_layout(a, b, role, nibbles, &layout)) return layout;
-    if (!same_shape(a, b)) return QP_CMP_SHAPE;
+    if (!same_elements(a, b)) return QP_CMP_SHAPE;
     return role == QP_CK_WEIGHT && !codes ? QP_CMP_VALUES : class_of_role(role);
+}
+
+static double value_of(const qp_ck_tensor *t) {
+    const uint32_t bits = qp_ck_f32(t, 0);
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return (double)f;
+}
+
+// ULP between a number and a reciprocal say nothing: how far 1/x is.
+static qp_status say_opposite(const qp_ck_tensor *a, const qp_ck_tensor *b, qp_arena *arena, qp_cmp_row *out,
+                              qp_err *err) {
+    if (!qp_cmp_is_float(a) || !qp_cmp_is_float(b) || a->n_elems != 1 || b->n_elems != 1) return QP_OK;
+    out->max_ulp = 0;
+    return qp_arena_printf(arena, &out->detail, err, "1/A is %.9g, B is %.9g: %.6g of it", 1.0 / value_of(a),
+                           value_of(b), value_of(a) * value_of(b));
 }
 
 qp_status qp_cmp_pair(const qp_ck_tensor *a, const qp_ck_tensor *b, qp_ck_role role,
@@ -147,13 +171,11 @@ qp_status qp_cmp_pair(const qp_ck_tensor *a, const qp_ck_tensor *b, qp_ck_role r
     const bool codes = role == QP_CK_WEIGHT && scheme != NULL;
     const qp_cmp_number *k = qp_cmp_number_of(a->dtype, codes ? scheme : NULL);
     out->n_elems = a->n_elems;
-    if (!same_shape(a, b)) {
-        QP_TRY(say_shapes(a, b, arena, out, err));
-    } else {
-        QP_TRY(measure(k, a, b, arena, out, err));
-        if (out->n_differ == 0) return QP_OK; // QP_CMP_EQUAL
-    }
+    if (!same_shape(a, b)) QP_TRY(say_shapes(a, b, arena, out, err));
+    if (same_elements(a, b)) QP_TRY(measure(k, a, b, arena, out, err));
+    if (same_shape(a, b) && out->n_differ == 0) return QP_OK; // QP_CMP_EQUAL
     QP_TRY(same_meaning(a, b, opposite, arena, out, err));
-    if (out->class != QP_CMP_MEANING) out->class = class_of(a, b, role, codes, codes && k->bits == 4, out);
-    return QP_OK;
+    if (out->class == QP_CMP_MEANING) return QP_OK;
+    out->class = class_of(a, b, role, codes, codes && k->bits == 4, out);
+    return opposite ? say_opposite(a, b, arena, out, err) : QP_OK;
 }

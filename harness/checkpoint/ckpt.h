@@ -28,12 +28,15 @@ typedef struct qp_ck_file {
     void *map;               // NULL: not readable (a finding says why)
     size_t n_bytes;
     qp_st_scan scan;
-    bool indexed; // the index names it, or there is no index
+    struct {
+        uint64_t device, inode, mtime_s, mtime_ns;
+    } stamp; // when it was mapped
 } qp_ck_file;
 
 typedef struct qp_ck_config {
-    const char *path; // NULL: the file is not there (or unreadable: a finding)
-    json_t *root;     // an object, or NULL
+    const char *path; // NULL: the file is not there
+    const char *name; // without the folder
+    json_t *root;     // an object, or NULL (not there; unreadable: a finding)
 } qp_ck_config;
 
 typedef struct qp_ckpt {
@@ -53,6 +56,8 @@ typedef struct qp_ckpt {
 // as a checkpoint (exit 2): no such path, no safetensors file, a single file that is none.
 qp_status qp_ck_open(const char *path, bool strict, qp_arena *a, qp_ck_findings *f, qp_ckpt *out,
                      qp_err *err);
+// After the last look at it: a file that is another one by now, or was written to, is a file-format finding.
+qp_status qp_ck_check_unchanged(const qp_ckpt *c, qp_ck_findings *f, qp_err *err);
 void qp_ck_close(qp_ckpt *c); // unmaps; safe on a zeroed struct
 const qp_ck_tensor *qp_ck_find(const qp_ckpt *c, const char *name, size_t n_name);
 // A number of a tensor of storage type BF16, F16, F32, F8_E4M3, F8_E8M0 (or U8 read as E8M0 where the caller

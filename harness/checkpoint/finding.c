@@ -30,7 +30,7 @@ void qp_ck_findings_init(qp_ck_findings *f, qp_arena *a) {
 // ---- printable names
 // -----------------------------------------------------------------------------------------------------
 
-enum { SHOWN_BYTES = 256 }; // longer names: this many bytes and the length
+enum { SHOWN_BYTES = 256, DETAIL_BYTES = 1 << 16 }; // longer: this many bytes and the length
 
 // Bytes of the UTF-8 sequence at s that is well-formed (no overlong form, no surrogate), 0 otherwise.
 static size_t utf8_length(const uint8_t *s, size_t n) {
@@ -57,15 +57,26 @@ static qp_status show_one(qp_text *t, const uint8_t *s, size_t left, size_t *use
     return qp_text_add_bytes(t, (const char *)s, len, err);
 }
 
-qp_status qp_ck_show(const char *bytes, size_t n, qp_arena *a, const char **out, qp_err *err) {
+static bool is_printable(const char *bytes, size_t n) { // ASCII that needs no escape: nearly every name
+    for (size_t i = 0; i < n; i++)
+        if ((uint8_t)bytes[i] < 0x20 || (uint8_t)bytes[i] > 0x7e) return false;
+    return true;
+}
+
+static qp_status show(const char *bytes, size_t n, size_t most, qp_arena *a, const char **out, qp_err *err) {
     qp_text t = {.arena = a};
-    const size_t end = n > SHOWN_BYTES ? SHOWN_BYTES : n;
+    const size_t end = n > most ? most : n;
+    if (end == n && is_printable(bytes, n)) return qp_arena_printf(a, out, err, "%.*s", (int)n, bytes);
     QP_TRY(qp_text_add(&t, err, "%s", ""));
     for (size_t i = 0, used; i < end; i += used)
         QP_TRY(show_one(&t, (const uint8_t *)bytes + i, n - i, &used, err));
     if (end < n) QP_TRY(qp_text_add(&t, err, "... (%zu bytes)", n));
     *out = t.s;
     return QP_OK;
+}
+
+qp_status qp_ck_show(const char *bytes, size_t n, qp_arena *a, const char **out, qp_err *err) {
+    return show(bytes, n, SHOWN_BYTES, a, out, err);
 }
 
 // ---- the list
@@ -99,10 +110,8 @@ qp_status qp_ck_found(qp_ck_findings *f, qp_ck_rule rule, const char *name, size
         va_start(args, fmt);
         vsnprintf(text, (size_t)n + 1, fmt, args);
         va_end(args);
-        x->detail = text;
-    } else {
-        QP_TRY(qp_arena_strdup(f->arena, text, &x->detail, err));
     }
+    QP_TRY(show(text, (size_t)n, DETAIL_BYTES, f->arena, &x->detail, err)); // it may quote a file
     QP_TRY(qp_ck_show(name, n_name, f->arena, &x->tensor, err));
     x->effect = effect != NULL ? effect : qp_ck_rules[rule].effect;
     f->n++;

@@ -2,6 +2,7 @@
 // The index of a sharded checkpoint against its shards. Nothing outside the folder is ever opened.
 #include "checkpoint/open.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define FOUND(name, n, ...) qp_ck_found(f, QP_CK_INDEX_SHARDS, (name), (n), NULL, err, __VA_ARGS__)
@@ -13,7 +14,7 @@ static bool is_plain_name(const char *s, size_t n) {
 qp_status qp_ck_index_map(const qp_ckpt *c, qp_arena *a, qp_ck_findings *f, json_t **out, qp_err *err) {
     json_t *map = json_object_get(c->index.root, "weight_map"), *v;
     const char *name, *shown;
-    const char *path = c->index.path;
+    const char *path = c->index.name;
     *out = NULL;
     if (!json_is_object(map)) return FOUND(path, strlen(path), "weight_map: an object was wanted");
     void *next;
@@ -35,10 +36,12 @@ qp_status qp_ck_index_map(const qp_ckpt *c, qp_arena *a, qp_ck_findings *f, json
     return QP_OK;
 }
 
-static const qp_ck_file *file_named(const qp_ckpt *c, const char *name) {
-    for (int i = 0; i < c->n_files; i++)
-        if (strcmp(c->files[i].name, name) == 0) return &c->files[i];
-    return NULL;
+static int by_name(const void *name, const void *file) {
+    return strcmp(name, ((const qp_ck_file *)file)->name);
+}
+
+static const qp_ck_file *file_named(const qp_ckpt *c, const char *name) { // files lie in the order of names
+    return bsearch(name, c->files, (size_t)c->n_files, sizeof *c->files, by_name);
 }
 
 // A name with NUL cannot be a key here: no index entry.
@@ -84,7 +87,7 @@ static qp_status check_total(const qp_ckpt *c, qp_ck_findings *f, qp_err *err) {
     if (!json_is_number(total) || json_number_value(total) == (double)c->n_bytes) return QP_OK;
     for (int i = 0; i < c->n_files; i++)
         if (c->files[i].map == NULL) return QP_OK;
-    return qp_ck_found(f, QP_CK_TOLERATED_FORMAT, c->index.path, strlen(c->index.path), NULL, err,
+    return qp_ck_found(f, QP_CK_TOLERATED_FORMAT, c->index.name, strlen(c->index.name), NULL, err,
                        "metadata.total_size: %llu wanted (the bytes of all tensors), got %.0f",
                        (unsigned long long)c->n_bytes, json_number_value(total));
 }

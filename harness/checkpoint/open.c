@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static const char index_name[] = "model.safetensors.index.json";
+static const char default_index[] = "model.safetensors.index.json";
 static const char single_name[] = "model.safetensors";
 
 // ---- one file
@@ -36,6 +36,32 @@ static qp_status take_deviations(const qp_ck_file *file, qp_ck_findings *f, qp_e
     return QP_OK;
 }
 
+static int stamp(qp_ck_file *file) {
+    struct stat st;
+    if (stat(file->path, &st) != 0) return errno;
+    file->stamp.device = st.st_dev;
+    file->stamp.inode = st.st_ino;
+    file->stamp.mtime_s = (uint64_t)st.st_mtim.tv_sec;
+    file->stamp.mtime_ns = (uint64_t)st.st_mtim.tv_nsec;
+    return 0;
+}
+
+qp_status qp_ck_check_unchanged(const qp_ckpt *c, qp_ck_findings *f, qp_err *err) {
+    for (int i = 0; i < c->n_files; i++) {
+        qp_ck_file now = {.path = c->files[i].path};
+        const char *name = c->files[i].name;
+        if (c->files[i].map == NULL) continue;
+        const int why = stamp(&now);
+        if (why != 0)
+            QP_TRY(qp_ck_found(f, QP_CK_FILE_FORMAT, name, strlen(name), NULL, err,
+                               "went away while it was read: %s", strerror(why)));
+        else if (memcmp(&now.stamp, &c->files[i].stamp, sizeof now.stamp) != 0)
+            QP_TRY(qp_ck_found(f, QP_CK_FILE_FORMAT, name, strlen(name), NULL, err,
+                               "was written while it was read: what is said of it may be of neither state"));
+    }
+    return QP_OK;
+}
+
 qp_status qp_ck_file_add(qp_ckpt *c, const char *name, bool strict, qp_arena *a, qp_ck_findings *f,
                          qp_err *err) {
     qp_ck_file *file = &c->files[c->n_files++];
@@ -43,6 +69,10 @@ qp_status qp_ck_file_add(qp_ckpt *c, const char *name, bool strict, qp_arena *a,
     memset(file, 0, sizeof *file);
     QP_TRY(qp_arena_strdup(a, name, &file->name, err));
     QP_TRY(qp_arena_printf(a, &file->path, err, "%s/%s", c->folder, name));
+    const int no_stat = stamp(file);
+    if (no_stat != 0)
+        return qp_ck_found(f, QP_CK_FILE_FORMAT, name, strlen(name), NULL, err, "%s: cannot stat: %s",
+                           file->path, strerror(no_stat));
     qp_status status = qp_st_map(file->path, &file->map, &file->n_bytes, &why);
     if (status == QP_OK) {
         status = qp_st_scan_bytes(name, file->map, file->n_bytes, strict, a, &file->scan, &why);
@@ -92,7 +122,8 @@ static qp_status list_folder(const char *folder, qp_arena *a, name_list *out, qp
     DIR *d = opendir(folder);
     if (d == NULL) QP_FAIL(QP_IO, "%s: cannot open: %s", folder, strerror(errno));
     for (struct dirent *e; errno = 0, (e = readdir(d)) != NULL;)
-        if (ends_with(e->d_name, ".safetensors")) QP_TRY_GOTO(status, add_name(out, e->d_name, a, err), out);
+        if (e->d_name[0] != '.' && ends_with(e->d_name, ".safetensors")) // hidden: loaders do not see them
+            QP_TRY_GOTO(status, add_name(out, e->d_name, a, err), out);
     if (errno != 0) QP_FAIL_GOTO(status, out, QP_IO, "%s: cannot list: %s", folder, strerror(errno));
 out:
     closedir(d);
@@ -101,7 +132,7 @@ out:
 }
 
 // The files that the index names, each once, those on disk first.
-static qp_status named_by_index(const qp_ckpt *c, json_t *map, const name_list *on_disk, qp_arena *a,
+static qp_status named_by_index(const char *index_name, json_t *map, const name_list *on_disk, qp_arena *a,
                                 qp_ck_findings *f, name_list *out, qp_err *err) {
     const char *name;
     json_t *v;
@@ -120,13 +151,12 @@ static qp_status named_by_index(const qp_ckpt *c, json_t *map, const name_list *
         if (!in_list(out, on_disk->names[i]))
             QP_TRY(qp_ck_found(f, QP_CK_LEFTOVER_FILE, on_disk->names[i], strlen(on_disk->names[i]), NULL,
                                err, "%s does not name it: no loader opens it", index_name));
-    (void)c;
     return QP_OK;
 }
 
 // Without an index: model.safetensors alone where it is, else every file.
-static qp_status named_by_folder(const name_list *on_disk, qp_arena *a, qp_ck_findings *f, name_list *out,
-                                 qp_err *err) {
+static qp_status named_by_folder(bool has_index, const name_list *on_disk, qp_arena *a, qp_ck_findings *f,
+                                 name_list *out, qp_err *err) {
     const bool single = in_list(on_disk, single_name);
     for (size_t i = 0; i < on_disk->n; i++) {
         const char *name = on_disk->names[i];
@@ -136,8 +166,8 @@ static qp_status named_by_folder(const name_list *on_disk, qp_arena *a, qp_ck_fi
             QP_TRY(qp_ck_found(f, QP_CK_LEFTOVER_FILE, name, strlen(name), NULL, err,
                                "%s is the checkpoint: no loader opens this one", single_name));
     }
-    if (!single && out->n > 1)
-        QP_TRY(qp_ck_found(f, QP_CK_INDEX_SHARDS, index_name, strlen(index_name), NULL, err,
+    if (!single && !has_index && out->n > 1)
+        QP_TRY(qp_ck_found(f, QP_CK_INDEX_SHARDS, default_index, strlen(default_index), NULL, err,
                            "missing beside %zu shards", out->n));
     return QP_OK;
 }
@@ -160,7 +190,8 @@ static qp_status read_configs(qp_ckpt *c, qp_arena *a, qp_ck_findings *f, qp_err
     return QP_OK;
 }
 
-static qp_status open_folder(qp_ckpt *c, bool strict, qp_arena *a, qp_ck_findings *f, qp_err *err) {
+static qp_status open_folder(qp_ckpt *c, const char *index_name, bool strict, qp_arena *a, qp_ck_findings *f,
+                             qp_err *err) {
     name_list on_disk = {0}, files = {0};
     json_t *map = NULL;
     QP_TRY(list_folder(c->folder, a, &on_disk, err));
@@ -168,9 +199,9 @@ static qp_status open_folder(qp_ckpt *c, bool strict, qp_arena *a, qp_ck_finding
     QP_TRY(read_config(c, index_name, a, f, &c->index, err));
     if (c->index.root != NULL) QP_TRY(qp_ck_index_map(c, a, f, &map, err));
     if (map != NULL && json_object_size(map) > 0)
-        QP_TRY(named_by_index(c, map, &on_disk, a, f, &files, err));
+        QP_TRY(named_by_index(index_name, map, &on_disk, a, f, &files, err));
     else
-        QP_TRY(named_by_folder(&on_disk, a, f, &files, err));
+        QP_TRY(named_by_folder(c->index.path != NULL, &on_disk, a, f, &files, err));
     if (files.n == 0) QP_FAIL(QP_CORRUPT, "%s: no safetensors file here", c->path);
     QP_TRY(QP_NEW(a, c->files, files.n));
     for (size_t i = 0; i < files.n; i++) QP_TRY(qp_ck_file_add(c, files.names[i], strict, a, f, err));
@@ -195,14 +226,15 @@ qp_status qp_ck_open(const char *path, bool strict, qp_arena *a, qp_ck_findings 
     if (stat(path, &st) != 0) QP_FAIL(QP_IO, "%s: %s", path, strerror(errno));
     if (S_ISDIR(st.st_mode)) {
         c->folder = c->path;
-        return open_folder(c, strict, a, f, err);
+        return open_folder(c, default_index, strict, a, f, err);
     }
     const char *slash = strrchr(path, '/');
     const int n_folder = slash == NULL ? 0 : slash == path ? 1 : (int)(slash - path);
     QP_TRY(
         qp_arena_printf(a, &c->folder, err, "%.*s", n_folder > 0 ? n_folder : 1, n_folder > 0 ? path : "."));
-    if (ends_with(path, ".index.json")) return open_folder(c, strict, a, f, err);
-    return open_file(c, slash == NULL ? path : slash + 1, strict, a, f, err);
+    const char *name = slash == NULL ? path : slash + 1;
+    if (ends_with(name, ".index.json")) return open_folder(c, name, strict, a, f, err);
+    return open_file(c, name, strict, a, f, err);
 }
 
 void qp_ck_close(qp_ckpt *c) {

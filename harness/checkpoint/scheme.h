@@ -62,7 +62,8 @@ typedef enum qp_ck_spread { // how the scales lie over [O, I]
     QP_CK_TILE,             // [ceil(O/128), ceil(I/128)]
     QP_CK_TILE_4D,          // [ceil(O/128), 1, ceil(I/128), 1], [] when there is one tile
     QP_CK_GROUP_T,          // [I/g, O] (AWQ, GPTQ), [E, I/g, O] (QP_CK_IN_PAIRS)
-    QP_CK_TILE_3D,          // [E, ceil(I/128), 1, ceil(O/128), 1] (Model Optimizer FP8 2-D, fused experts)
+    QP_CK_TILE_3D,          // [E, ceil(O/128), 1, ceil(I/128), 1] beside codes [E, I, O] (Model Optimizer FP8
+                            // 2-D, fused experts: codes are turned, scales are not)
 } qp_ck_spread;
 
 typedef enum qp_ck_direction { QP_CK_NO_GLOBAL, QP_CK_MULTIPLIES, QP_CK_DIVIDES } qp_ck_direction;
@@ -90,7 +91,8 @@ typedef struct qp_ck_scheme {
 } qp_ck_scheme;
 
 // The scheme that a dialect means by a config's word ("NVFP4", "W4A16_AWQ", "nvfp4-pack-quantized", "fp8",
-// "mxfp4", "awq" ...); 0: the default of that scheme. Interned in the arena; *out NULL: no such scheme.
+// "mxfp4", "awq" ...); 0: the default of that scheme. *out NULL: no such scheme. Made in the arena at each
+// ask: keep it; two asks that mean the same give the same name, not the same pointer.
 typedef struct qp_ck_scheme_ask {
     qp_ck_dialect dialect;
     const char *said;
@@ -137,6 +139,7 @@ qp_ck_claim qp_ck_claim_of(const qp_ck_claims *k, const char *module, size_t n);
 // The exclude items, and which of them have matched no module in qp_ck_claim_of so far.
 int qp_ck_claims_excludes(const qp_ck_claims *k);
 const char *qp_ck_claims_exclude(const qp_ck_claims *k, int i, size_t *n, bool *used);
+const char *qp_ck_claims_exclude_by(const qp_ck_claims *k, int i); // file and item, printable
 
 typedef struct qp_ck_module {
     const char *name; // FQN without the tensor's suffix; n_name bytes, may hold NUL
@@ -145,7 +148,8 @@ typedef struct qp_ck_module {
     const qp_ck_scheme *scheme;            // what its tensors are; NULL: not quantized (or not understood)
     qp_ck_claim claim;
     int64_t stack, out, in; // of the logical weight; stack: fused experts, else 1; 0: no linear
-    bool sound;             // dtypes and shapes hold: the passes over values may index by stack, out, in
+    bool sound;             // weight and scales are there, dtypes and shapes of all parts hold: the passes over
+                            // values may index by stack, out, in. Other parts may be NULL
     bool linear;            // a 2-D weight that quantizers take (not an embedding, norm, conv)
     int layer, expert;      // numbers in the name (...layers.N..., ...experts.E...), -1
     int share;              // modules with the same number are fused by loaders; -1: none

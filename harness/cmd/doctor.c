@@ -11,6 +11,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/doctor.h"
+#include "cmd/doctor_damage.h"
 #include "core/file.h"
 #include "core/text.h"
 
@@ -37,21 +38,13 @@ static int count_fired(const qp_case_result *r) {
     return n;
 }
 
-static bool listed(const char *words, const char *word) {
-    const size_t n = strlen(word);
-    if (!strcmp(words, "*")) return true;
-    for (const char *p = strstr(words, word); p; p = strstr(p + 1, word))
-        if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0')) return true;
-    return false;
-}
-
 // Space separated names of what fired beside the named check; unlisted ones are marked with '!'.
 static qp_status others(const qp_mutant *m, const qp_case_result *r, qp_text *t, int *n_unlisted,
                         qp_err *err) {
     for (int i = 0; i < r->n_findings; i++) {
         const qp_finding *f = &r->findings[i];
         if (!fired(f) || !strcmp(f->check, m->check)) continue;
-        const bool known = listed(m->also, f->check);
+        const bool known = qp_doctor_listed(m->also, f->check);
         *n_unlisted += !known;
         QP_TRY(qp_text_add(t, err, "%s%s%s", t->n ? " " : "", known ? "" : "!", f->check));
     }
@@ -112,7 +105,7 @@ static qp_status one_mutant(qp_doctor *d, const qp_mutant *m, tally *t, qp_err *
                qp_verdict_name(sick.result.verdict), sick.result.text ? sick.result.text : "");
     if (n_unlisted > 0)
         for (int i = 0; i < off.result.n_findings; i++)
-            if (fired(&off.result.findings[i]) && !listed(m->also, off.result.findings[i].check))
+            if (fired(&off.result.findings[i]) && !qp_doctor_listed(m->also, off.result.findings[i].check))
                 show_finding(&off.result.findings[i], "          unlisted ");
     fflush(stdout);
 out:
@@ -133,8 +126,9 @@ static qp_status upstream_policy(qp_doctor *d, tally *t, qp_err *err) {
     const qp_finding *f = find(&run.result, "layout-invariance");
     int n_other = 0;
     for (int i = 0; i < run.result.n_findings; i++)
-        n_other += fired(&run.result.findings[i]) && &run.result.findings[i] != f &&
-                   !listed("replica-equal ckpt-same ckpt-other ckpt-back", run.result.findings[i].check);
+        n_other +=
+            fired(&run.result.findings[i]) && &run.result.findings[i] != f &&
+            !qp_doctor_listed("replica-equal ckpt-same ckpt-other ckpt-back", run.result.findings[i].check);
     const bool good = fired(f) && n_other == 0;
     t->problems += !good;
     printf("sync=modelopt-0.47 itself: %s%s\n", fired(f) ? f->text : "layout-invariance did NOT fire",
@@ -234,8 +228,23 @@ static const char help[] =
     "usage: quantproof doctor [-v] [--only ID]... \n"
     "Runs every mutant through the judge. Columns: id, sin, states that changed against the clean run, the\n"
     "named check that fired, and what fires when that check is switched off ('!' = not listed for it).\n"
-    "Then what every law kills with all checks off that ask an oracle.\n"
+    "Then what every law kills with all checks off that ask an oracle, and single damages to synthetic\n"
+    "checkpoints: the rule of verify that must find each, and in how many of those it fits it does.\n"
     "exit 0: all live, all killed by name, clean runs without a finding; 99: the harness is broken\n";
+
+static bool is_mutant(const char *id) {
+    for (int i = 0; i < qp_n_mutants; i++)
+        if (!strcmp(id, qp_mutants[i].id)) return true;
+    return false;
+}
+
+static bool is_damage(const char *name) {
+    for (int i = 0; i < qp_n_damages; i++)
+        if (!strcmp(name, qp_damages[i].name)) return true;
+    for (int i = 0; i < qp_n_synth_sins; i++)
+        if (!strcmp(name, qp_synth_sins[i].name)) return true;
+    return false;
+}
 
 qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
     static const struct option options[] = {{"verbose", no_argument, NULL, 'v'},
@@ -256,15 +265,12 @@ qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
             QP_FAIL(QP_USAGE, "doctor: unknown option; %s", help);
     }
     if (optind < argc) QP_FAIL(QP_USAGE, "doctor takes no word '%s'", argv[optind]);
-    if (only != NULL) {
-        int k = 0;
-        while (k < qp_n_mutants && strcmp(only, qp_mutants[k].id) != 0) k++;
-        if (k == qp_n_mutants)
-            QP_FAIL(QP_USAGE, "doctor --only: there is no mutant '%s' (doctor without --only lists them)",
-                    only);
-    }
+    if (only != NULL && !is_mutant(only) && !is_damage(only))
+        QP_FAIL(QP_USAGE,
+                "doctor --only: there is no mutant or damage '%s' (doctor without --only lists them)", only);
 
     tally t = {0};
+    qp_damage_tally damages = {0};
     qp_status status = QP_OK;
     QP_TRY_GOTO(status, qp_doctor_open(&d, err), out);
     printf("%-9s %-33s %9s  %-19s %s\n", "mutant", "sin", "changed", "killed by", "with that check off");
@@ -277,11 +283,15 @@ qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
         checks_without_mutant(&t);
         QP_TRY_GOTO(status, laws_alone(&d, &t, err), out);
     }
+    if (only == NULL || is_damage(only)) {
+        QP_TRY_GOTO(status, qp_doctor_damages(d.scratch, only, d.verbose, stdout, &damages, err), out);
+        t.problems += damages.problems;
+    }
     printf("doctor: %d mutants, %d live, %d killed by name, %d with nothing unlisted; %d checks; clean runs "
-           "%d with %d findings; "
-           "%d problems\n",
-           t.n, t.live, t.killed, t.quiet, qp_n_checks, t.clean, t.clean_findings, t.problems);
-    *exit_code = t.problems == 0 && t.n > 0 ? 0 : 99;
+           "%d with %d findings; %d damages found of %d, in %d of %d checkpoints; %d problems\n",
+           t.n, t.live, t.killed, t.quiet, qp_n_checks, t.clean, t.clean_findings, damages.kinds_found,
+           damages.kinds, damages.places_found, damages.places, t.problems);
+    *exit_code = t.problems == 0 && t.n + damages.kinds > 0 ? 0 : 99;
 out:
     qp_doctor_close(&d);
     return status;

@@ -238,7 +238,7 @@ static const eval_key histogram2_keys[] = {IN,
                                            X,
                                            VALUES("x2", EVAL_T, "any", NULL),
                                            ANSWER("counts", EVAL_DEC, "k"),
-                                           ANSWER("edges", EVAL_F32, "k+1")};
+                                           ANSWER("edges", EVAL_F32, "any")}; // k+1, or k+2 by rounding
 static const eval_key percentile_keys[] = {
     VALUES("percentile", EVAL_FRACTION, "", "99.99"), VALUES("counts", EVAL_DEC, "k", NULL),
     VALUES("edges", EVAL_F32, "k+1", NULL), ANSWER("amax", EVAL_F32, "")};

@@ -30,6 +30,11 @@ static int columns(void) {
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 100;
 }
 
+void qp_progress_put(const char *text) {
+    fprintf(stderr, "\r\033[K%.*s", columns() - 1, text);
+    fflush(stderr);
+}
+
 void qp_progress_case(qp_progress *p, const char *line) {
     double now = qp_seconds_now(), spent = now - p->started;
     if (p->plain && now - p->shown >= PLAIN_EVERY_S) {
@@ -40,8 +45,7 @@ void qp_progress_case(qp_progress *p, const char *line) {
     char text[512], left[32] = "";
     if (p->done > 0) snprintf(left, sizeof left, ", %.0f s left", spent / p->done * (p->total - p->done));
     snprintf(text, sizeof text, "[%d/%d]%s %s", p->done, p->total, left, line);
-    fprintf(stderr, "\r\033[K%.*s", columns() - 1, text);
-    fflush(stderr);
+    qp_progress_put(text);
 }
 
 void qp_progress_done(qp_progress *p, const qp_case_result *r) {

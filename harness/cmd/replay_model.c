@@ -154,6 +154,8 @@ static qp_status build_hf(builder *b, qp_err *err) {
     return QP_OK;
 }
 
+enum { MAX_LINEARS = 1 << 18 }; // about 200 MB
+
 qp_status replay_build_model(replay_record *rec, qp_arena *a, qp_err *err) {
     static const char *const kinds[] = {"llama", "qwen3moe", "qwen2moe", "mixtral"};
     builder b = {.rec = rec, .arena = a};
@@ -163,7 +165,7 @@ qp_status replay_build_model(replay_record *rec, qp_arena *a, qp_err *err) {
         QP_FAIL(QP_CORRUPT, "%s: record %s: model.kind: llama, qwen3moe, qwen2moe or mixtral wanted, got %s",
                 rec->file, rec->name, rec->kind);
     const int64_t per_layer = 10 + 3 * rec->experts, layers = rec->kind ? rec->layers : 1;
-    if (per_layer > 1 << 20 || layers > 4096 || per_layer * layers > 1 << 22)
+    if (per_layer * layers > MAX_LINEARS)
         QP_FAIL(QP_CORRUPT, "%s: record %s: model: %lld linears are too many", rec->file, rec->name,
                 (long long)(per_layer * layers));
     b.cap = (int)(per_layer * layers);

@@ -8,6 +8,8 @@
 
 #include "cmd/replay.h"
 
+enum { MAX_SIZE = 1 << 24 };
+
 static qp_status bad(const replay_record *rec, const char *field, qp_err *err, const char *fmt, ...)
     QP_PRINTF(4, 5);
 static qp_status bad(const replay_record *rec, const char *field, qp_err *err, const char *fmt, ...) {
@@ -84,6 +86,15 @@ static qp_status read_expert_names(replay_record *rec, json_t *m, qp_err *err) {
     return QP_OK;
 }
 
+// A size of the model: products of two of them stay far from 64 bits.
+static qp_status read_size(const replay_record *rec, json_t *m, const char *field, int64_t min, int64_t dflt,
+                           int64_t *out, qp_err *err) {
+    QP_TRY(replay_int(rec, m, field, min, dflt, out, err));
+    if (*out > MAX_SIZE)
+        return bad(rec, field, err, "at most %d wanted, got %lld", MAX_SIZE, (long long)*out);
+    return QP_OK;
+}
+
 static qp_status read_model(replay_record *rec, qp_err *err) {
     json_t *m = json_object_get(rec->json, "model");
     const char *profile;
@@ -92,15 +103,18 @@ static qp_status read_model(replay_record *rec, qp_err *err) {
     rec->kind = json_string_value(json_object_get(m, "kind"));
     const int64_t need = rec->kind ? -1 : 0,
                   need_layer = rec->kind ? 0 : -1; // what the other form does not have may be absent
-    QP_TRY(replay_int(rec, m, "hidden", 1, -1, &rec->hidden, err));
-    QP_TRY(replay_int(rec, m, "inter", 0, -1, &rec->inter, err));
-    QP_TRY(replay_int(rec, m, "moe_inter", 0, need_layer, &rec->moe_inter, err));
-    QP_TRY(replay_int(rec, m, "kv", 1, need_layer, &rec->kv, err));
-    QP_TRY(replay_int(rec, m, "heads", 1, need, &rec->heads, err));
-    QP_TRY(replay_int(rec, m, "kv_heads", 1, need, &rec->kv_heads, err));
-    QP_TRY(replay_int(rec, m, "layers", 1, need, &rec->layers, err));
-    QP_TRY(replay_int(rec, m, "experts", 0, need_layer, &rec->experts, err));
-    QP_TRY(replay_int(rec, m, "tokens", 1, need_layer, &rec->tokens, err));
+    QP_TRY(read_size(rec, m, "hidden", 1, -1, &rec->hidden, err));
+    QP_TRY(read_size(rec, m, "inter", 0, -1, &rec->inter, err));
+    QP_TRY(read_size(rec, m, "moe_inter", 0, need_layer, &rec->moe_inter, err));
+    QP_TRY(read_size(rec, m, "kv", 1, need_layer, &rec->kv, err));
+    QP_TRY(read_size(rec, m, "heads", 1, need, &rec->heads, err));
+    QP_TRY(read_size(rec, m, "kv_heads", 1, need, &rec->kv_heads, err));
+    QP_TRY(read_size(rec, m, "layers", 1, need, &rec->layers, err));
+    QP_TRY(read_size(rec, m, "experts", 0, need_layer, &rec->experts, err));
+    QP_TRY(read_size(rec, m, "tokens", 1, need_layer, &rec->tokens, err));
+    if (rec->kind && (rec->heads > rec->hidden || rec->kv_heads > rec->heads))
+        return bad(rec, "model.heads", err, "kv_heads <= heads <= hidden wanted, got %lld, %lld and %lld",
+                   (long long)rec->kv_heads, (long long)rec->heads, (long long)rec->hidden);
     QP_TRY(replay_int(rec, m, "fused", 0, 0, &fused, err));
     QP_TRY(replay_int(rec, m, "seed", 0, -1, &seed, err));
     QP_TRY(replay_text(rec, m, "profile", &profile, err));

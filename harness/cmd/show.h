@@ -17,6 +17,7 @@ double qp_seconds_now(void);
 qp_progress qp_progress_start(const qp_cmd_options *o, int total);
 void qp_progress_case(qp_progress *p, const char *line);        // before a case
 void qp_progress_done(qp_progress *p, const qp_case_result *r); // after it
+void qp_progress_put(const char *text); // on a terminal: the line anew, cut to its width
 void qp_progress_clear(qp_progress *p);
 
 bool qp_use_color(const qp_cmd_options *o);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/text.h"
 #include "model/find.h"
 #include "model/model_doc.h"
@@ -228,6 +229,9 @@ static qp_status add_layer(builder *b, int group, int layer, const bool kinds[KI
     return QP_OK;
 }
 
+// Ten times the largest model there is (61 layers of 384 experts); they take about 500 MB.
+enum { MAX_MODULES = 1 << 20 };
+
 static qp_status build_modules(const model_doc *d, const selection *s, qp_names names, qp_arena *a,
                                qp_model *out, qp_err *err) {
     builder b = {.d = d, .names = names, .a = a};
@@ -235,8 +239,8 @@ static qp_status build_modules(const model_doc *d, const selection *s, qp_names 
     for (unsigned i = 0; i < d->modules_count; i++)
         room +=
             qp_row_copies(&d->modules[i]) * (s->all ? qp_model_doc_layers(d, &d->modules[i]) : d->n_layers);
-    if (room > INT32_MAX / 2)
-        QP_FAIL(QP_USAGE, "%s: wanted fewer than 2^30 modules, got %lld", d->name, (long long)room);
+    if (room > MAX_MODULES)
+        QP_FAIL(QP_USAGE, "%s: wanted at most %d modules, got %lld", d->name, MAX_MODULES, (long long)room);
     QP_TRY(QP_NEW(a, b.modules, room));
     int64_t seen[KIND_COUNT] = {0};
     for (int layer = 0; layer < d->n_layers; layer++) {
@@ -272,17 +276,27 @@ static qp_status fill_model(qp_yaml *y, const char *layers, qp_names names, qp_a
                       .params_tolerance_b = d.published.tolerance_b};
     QP_TRY(count_whole(y, &d, out, err));
     QP_TRY(select_layers(&d, layers, &s, err));
-    return build_modules(&d, &s, names, a, out, err);
+    qp_status status = build_modules(&d, &s, names, a, out, err);
+    if (status != QP_OK) qp_err_prefix(err, "%s", y->path);
+    return status;
+}
+
+qp_status qp_model_read(const char *path, const char *text, size_t n_bytes, const char *layers,
+                        qp_names names, qp_arena *a, qp_model *out, qp_err *err) {
+    qp_yaml y;
+    QP_TRY(qp_yaml_open(&y, path, text, n_bytes, err));
+    qp_status status = fill_model(&y, layers, names, a, out, err);
+    qp_yaml_close(&y);
+    if (status != QP_OK) qp_err_trail(err, __FILE__, __LINE__);
+    return status;
 }
 
 qp_status qp_model_load(const char *name, const char *data_dir, const char *layers, qp_names names,
                         qp_arena *a, qp_model *out, qp_err *err) {
     const char *path;
-    qp_yaml y;
+    char *text;
+    size_t n_bytes;
     QP_TRY(qp_data_find(name, data_dir, "models", "model", a, &path, err));
-    QP_TRY(qp_yaml_open(&y, path, a, err));
-    qp_status status = fill_model(&y, layers, names, a, out, err);
-    qp_yaml_close(&y);
-    if (status != QP_OK) qp_err_trail(err, __FILE__, __LINE__);
-    return status;
+    QP_TRY(qp_file_read(path, a, &text, &n_bytes, err));
+    return qp_model_read(path, text, n_bytes, layers, names, a, out, err);
 }

@@ -29,6 +29,9 @@ typedef struct qp_model {
 // model: the nearest names.
 qp_status qp_model_load(const char *name, const char *data_dir, const char *layers, qp_names names,
                         qp_arena *a, qp_model *out, qp_err *err);
+// The same from the bytes of a file; path is for messages only.
+qp_status qp_model_read(const char *path, const char *text, size_t n_bytes, const char *layers,
+                        qp_names names, qp_arena *a, qp_model *out, qp_err *err);
 
 // ---- recipes
 // ---------------------------------------------------------------------------------------------------------
@@ -59,6 +62,8 @@ typedef struct qp_recipe {
 } qp_recipe;
 
 qp_status qp_recipe_load(const char *name, const char *data_dir, qp_arena *a, qp_recipe *out, qp_err *err);
+qp_status qp_recipe_read(const char *path, const char *text, size_t n_bytes, qp_arena *a, qp_recipe *out,
+                         qp_err *err);
 // "x_weight_quantizers.3.sub" -> "x_weight_quantizer.sub"; also weight_quantizer_3 (E-27) and plural forms.
 // out: arena text.
 qp_status qp_quantizer_normalize(const char *name, qp_arena *a, const char **out, qp_err *err);

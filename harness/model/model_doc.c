@@ -18,6 +18,7 @@ static const cyaml_strval_t kind_words[] = {{"attn", KIND_ATTN},
 static const cyaml_strval_t parallel_words[] = {
     {"column", ROW_COLUMN}, {"row", ROW_ROW}, {"replicated", ROW_REPLICATED}, {"expert", ROW_EXPERT}};
 
+enum { MAX_LAYERS = 4096, MAX_ELEMENTS_LOG2 = 48 }; // elements: 2^24 * 2^24, so that sums stay exact
 enum { MUST = CYAML_FLAG_DEFAULT, MAY = CYAML_FLAG_OPTIONAL, LIST = CYAML_FLAG_POINTER };
 
 static const cyaml_schema_field_t segment_fields[] = {
@@ -75,7 +76,7 @@ static const cyaml_schema_field_t model_fields[] = {
     CYAML_FIELD_INT("hidden", MUST, model_doc, hidden),
     CYAML_FIELD_INT("n_layers", MUST, model_doc, n_layers),
     CYAML_FIELD_INT("top_k", MAY, model_doc, top_k),
-    CYAML_FIELD_STRING_PTR("pattern", MAY, model_doc, pattern, 1, 4096),
+    CYAML_FIELD_STRING_PTR("pattern", MAY, model_doc, pattern, 1, MAX_LAYERS),
     CYAML_FIELD_SEQUENCE("groups", LIST, model_doc, groups, &group_schema, 1, 16),
     CYAML_FIELD_SEQUENCE("modules", LIST, model_doc, modules, &row_schema, 1, 256),
     CYAML_FIELD_END,
@@ -126,16 +127,16 @@ static qp_status check_pattern(qp_yaml *y, const model_doc *d, qp_err *err) {
 static qp_status check_head(qp_yaml *y, const model_doc *d, qp_err *err) {
     const struct {
         const char *key;
-        int64_t value, min;
-    } numbers[] = {{"hidden", d->hidden, 1},
-                   {"n_layers", d->n_layers, 1},
-                   {"top_k", d->top_k, 0},
-                   {"quantizable_linears", d->quantizable_linears, 0}};
+        int64_t value, min, max;
+    } numbers[] = {{"hidden", d->hidden, 1, INT32_MAX},
+                   {"n_layers", d->n_layers, 1, MAX_LAYERS},
+                   {"top_k", d->top_k, 0, INT32_MAX},
+                   {"quantizable_linears", d->quantizable_linears, 0, INT32_MAX}};
     for (int i = 0; i < QP_COUNT(numbers); i++)
-        if (numbers[i].value < numbers[i].min || numbers[i].value > INT32_MAX)
-            QP_FAIL(QP_USAGE, "%s:%d: %s: wanted at least %lld, got %lld", y->path,
+        if (numbers[i].value < numbers[i].min || numbers[i].value > numbers[i].max)
+            QP_FAIL(QP_USAGE, "%s:%d: %s: wanted %lld to %lld, got %lld", y->path,
                     qp_yaml_line(qp_yaml_get(y, qp_yaml_root(y), numbers[i].key)), numbers[i].key,
-                    (long long)numbers[i].min, (long long)numbers[i].value);
+                    (long long)numbers[i].min, (long long)numbers[i].max, (long long)numbers[i].value);
     return check_pattern(y, d, err);
 }
 
@@ -191,8 +192,11 @@ static qp_status check_shape(const char *path, row_doc *r, qp_err *err) {
         if (r->shape[i] < 1 || r->shape[i] > (int64_t)1 << 31)
             QP_FAIL(QP_USAGE, "%s:%d: %s: shape[%u]: wanted 1 or more, got %lld", path, r->line, r->id, i,
                     (long long)r->shape[i]);
-        if (i > 0) r->in *= r->shape[i];
+        if (i > 0) r->in *= r->shape[i]; // at most 2^62
     }
+    if (r->in > ((int64_t)1 << MAX_ELEMENTS_LOG2) / r->out)
+        QP_FAIL(QP_USAGE, "%s:%d: %s: shape: wanted at most 2^%d elements", path, r->line, r->id,
+                MAX_ELEMENTS_LOG2);
     if (r->quantizable && r->shape_count != 2)
         QP_FAIL(QP_USAGE, "%s:%d: %s: a quantizable module wants shape [out, in], got %u dimensions", path,
                 r->line, r->id, r->shape_count);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/text.h"
 #include "model/find.h"
 #include "model/model.h"
@@ -112,15 +113,23 @@ static qp_status fill_recipe(qp_yaml *y, qp_arena *a, qp_recipe *out, qp_err *er
     return qp_shared_states_read(y, a, out, err);
 }
 
-qp_status qp_recipe_load(const char *name, const char *data_dir, qp_arena *a, qp_recipe *out, qp_err *err) {
-    const char *path;
+qp_status qp_recipe_read(const char *path, const char *text, size_t n_bytes, qp_arena *a, qp_recipe *out,
+                         qp_err *err) {
     qp_yaml y;
-    QP_TRY(qp_data_find(name, data_dir, "recipes", "recipe", a, &path, err));
-    QP_TRY(qp_yaml_open(&y, path, a, err));
+    QP_TRY(qp_yaml_open(&y, path, text, n_bytes, err));
     qp_status status = fill_recipe(&y, a, out, err);
     qp_yaml_close(&y);
     if (status != QP_OK) qp_err_trail(err, __FILE__, __LINE__);
     return status;
+}
+
+qp_status qp_recipe_load(const char *name, const char *data_dir, qp_arena *a, qp_recipe *out, qp_err *err) {
+    const char *path;
+    char *text;
+    size_t n_bytes;
+    QP_TRY(qp_data_find(name, data_dir, "recipes", "recipe", a, &path, err));
+    QP_TRY(qp_file_read(path, a, &text, &n_bytes, err));
+    return qp_recipe_read(path, text, n_bytes, a, out, err);
 }
 
 // ---- names

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens a YAML file and hands it to libcyaml with memory from the arena. The check that makes readable
+// Parses a YAML text and hands it to libcyaml with memory from the arena. The check that makes readable
 // errors: yaml_check.c.
 #include "model/yaml.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "core/text.h"
 #include "model/yaml_check.h"
 
@@ -30,13 +29,23 @@ static qp_status parse_document(qp_yaml *y, yaml_parser_t *parser, qp_err *err) 
     return QP_OK;
 }
 
-qp_status qp_yaml_open(qp_yaml *y, const char *path, qp_arena *a, qp_err *err) {
-    *y = (qp_yaml){.path = path};
-    QP_TRY(qp_file_read(path, a, &y->text, &y->n_bytes, err));
+// A quoted text may hold \0: everything behind it would be lost to C strings.
+static qp_status refuse_nul(const qp_yaml *y, qp_err *err) {
+    for (const yaml_node_t *n = y->doc.nodes.start; n < y->doc.nodes.top; n++)
+        if (n->type == YAML_SCALAR_NODE &&
+            strlen((const char *)n->data.scalar.value) != n->data.scalar.length)
+            QP_FAIL(QP_USAGE, "%s:%d: wanted text without NUL, got '%s' and a NUL behind it", y->path,
+                    qp_yaml_line(n), (const char *)n->data.scalar.value);
+    return QP_OK;
+}
+
+qp_status qp_yaml_open(qp_yaml *y, const char *path, const char *text, size_t n_bytes, qp_err *err) {
+    *y = (qp_yaml){.path = path, .text = text, .n_bytes = n_bytes};
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) QP_FAIL(QP_NOMEM, "%s: no memory for the YAML parser", path);
     qp_status status = parse_document(y, &parser, err);
     yaml_parser_delete(&parser);
+    if (status == QP_OK) status = refuse_nul(y, err);
     if (status != QP_OK) qp_yaml_close(y);
     return status;
 }

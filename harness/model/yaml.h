@@ -13,14 +13,15 @@
 
 typedef struct qp_yaml {
     const char *path; // for messages
-    char *text;
+    const char *text;
     size_t n_bytes;
     yaml_document_t doc;
     bool has_doc;
 } qp_yaml;
 
-// Exactly one document that is not empty. Errors (QP_USAGE, QP_IO): "PATH:LINE: ...".
-qp_status qp_yaml_open(qp_yaml *y, const char *path, qp_arena *a, qp_err *err);
+// Exactly one document that is not empty, without NUL in its texts. path: for messages. text must outlive y.
+// Errors (QP_USAGE): "PATH:LINE: ...".
+qp_status qp_yaml_open(qp_yaml *y, const char *path, const char *text, size_t n_bytes, qp_err *err);
 void qp_yaml_close(qp_yaml *y);
 
 // Checks the tree against schema, then fills *out (a struct of the schema's top mapping, in arena a).

@@ -90,6 +90,8 @@ static qp_status take_values(parse *p, int key, char *value, size_t column, qp_e
     slot *s = &p->slots[key];
     int n = 1;
     for (const char *c = value; !k->list && *c != '\0'; c++) n += *c == ',';
+    if (n > MAX_CASES_A_LINE)
+        QP_FAIL(QP_USAGE, "%s:%zu: more than %d cases in one line", p->origin, column, MAX_CASES_A_LINE);
     QP_TRY(QP_NEW(p->arena, s->alts, n));
     QP_TRY(QP_NEW(p->arena, s->alt_columns, n));
     char *at = value;

@@ -15,10 +15,14 @@ typedef struct open_file {
     const struct open_file *outer;
 } open_file;
 
+// Files that include each other twice are no cycle, but double with every level.
+enum { MAX_INCLUDES = 1000 };
+
 typedef struct reader {
     qp_arena *arena;
     qp_case_list *cases;
     qp_bad_list *bad;
+    int n_included;
 } reader;
 
 qp_status qp_bad_add(qp_bad_list *bad, qp_arena *a, const char *origin, const char *line, const char *message,
@@ -58,6 +62,8 @@ static qp_status include(reader *r, const char *path, const char *name, const ch
     for (const open_file *f = self; f != NULL; f = f->outer)
         if (strcmp(f->real, real) == 0)
             QP_FAIL(QP_USAGE, "%s:1: include cycle: %s is being read already", origin, target);
+    if (r->n_included++ >= MAX_INCLUDES)
+        QP_FAIL(QP_USAGE, "%s:1: more than %d includes", origin, MAX_INCLUDES);
     qp_status s = read_file(r, target, self, err);
     if (s == QP_IO) qp_err_prefix(err, "%s:1", origin);
     return s;

@@ -23,6 +23,9 @@ typedef struct qp_synth_options {
     int64_t hidden, layers, experts;
     uint64_t seed;
     int shards;
+    bool tied;       // no lm_head
+    bool repeat;     // every layer has the weights of the first: large ones are made fast
+    const char *sin; // name of a row of qp_synth_sins; NULL: sound
 } qp_synth_options;
 qp_status qp_synth_write(const qp_synth_options *o, qp_arena *a, qp_err *err);
 
@@ -31,10 +34,15 @@ typedef struct qp_damage {
     const char *mutant; // "E-115"; "" when the catalogue has none
     const char *rule;   // id that must be found; NULL: plain verify cannot see it (consequence says so)
     const char *consequence;
-    bool against; // seen with --against only
+    bool against;     // seen with --against only: rule is what must be found there
+    const char *also; // rules that may fire beside it, space separated; "*": whatever follows from it
 } qp_damage;
 extern const qp_damage qp_damages[];
 extern const int qp_n_damages;
+
+// Wrong rules that the writer itself follows (preset modelopt-nvfp4): no edit of a sound file makes them.
+extern const qp_damage qp_synth_sins[];
+extern const int qp_n_synth_sins;
 
 // Copies checkpoint `from` to folder `to` with one damage at a place chosen by seed. *fits false: this
 // checkpoint has no place for it (nothing written). *where: the tensor (or file, or config item) that a

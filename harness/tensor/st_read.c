@@ -12,25 +12,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-qp_status qp_st_map(const char *path, void **map, size_t *n_bytes, qp_err *err) {
+qp_status qp_st_open_fd(const char *path, int *fd, size_t *n_bytes, qp_err *err) {
     qp_status status = QP_OK;
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
-    if (fd < 0) QP_FAIL(QP_IO, "%s: cannot open: %s", path, strerror(errno));
-    if (fstat(fd, &st) != 0) QP_FAIL_GOTO(status, out, QP_IO, "%s: cannot stat: %s", path, strerror(errno));
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
+    if (*fd < 0) QP_FAIL(QP_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (fstat(*fd, &st) != 0) QP_FAIL_GOTO(status, out, QP_IO, "%s: cannot stat: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode)) QP_FAIL_GOTO(status, out, QP_IO, "%s: is not a regular file", path);
     if (st.st_size < 8)
         QP_FAIL_GOTO(status, out, QP_CORRUPT, "%s: at least 8 bytes wanted, the file has %lld", path,
                      (long long)st.st_size);
     *n_bytes = (size_t)st.st_size;
-    *map = mmap(NULL, *n_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (*map == MAP_FAILED) {
-        *map = NULL;
-        QP_FAIL_GOTO(status, out, QP_IO, "%s: cannot map %zu bytes: %s", path, *n_bytes, strerror(errno));
-    }
+    return QP_OK;
 out:
-    close(fd);
+    close(*fd);
+    *fd = -1;
     return status;
+}
+
+qp_status qp_st_map(const char *path, void **map, size_t *n_bytes, qp_err *err) {
+    int fd;
+    QP_TRY(qp_st_open_fd(path, &fd, n_bytes, err));
+    *map = mmap(NULL, *n_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    int why = errno;
+    close(fd);
+    if (*map != MAP_FAILED) return QP_OK;
+    *map = NULL;
+    QP_FAIL(QP_IO, "%s: cannot map %zu bytes: %s", path, *n_bytes, strerror(why));
+}
+
+qp_status qp_st_read_window(const char *path, int fd, uint64_t offset, size_t n_bytes, void *buf,
+                            qp_err *err) {
+    for (size_t done = 0; done < n_bytes;) {
+        const unsigned long long at = offset + done;
+        ssize_t got = pread(fd, (char *)buf + done, n_bytes - done, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) QP_FAIL(QP_IO, "%s: byte %llu: cannot read: %s", path, at, strerror(errno));
+        if (got == 0)
+            QP_FAIL(QP_IO, "%s: byte %llu: the file ends here, %zu more bytes wanted: it was cut meanwhile",
+                    path, at, n_bytes - done);
+        done += (size_t)got;
+    }
+    return QP_OK;
 }
 
 static bool dtype_of(const char *name, qp_dtype *out) {

@@ -94,8 +94,14 @@ typedef struct qp_st_scan {
 } qp_st_scan;
 
 bool qp_st_is_lfs_pointer(const void *bytes, size_t n_bytes); // what git checks out without git-lfs
-// Opens (links are followed), maps and refuses what is no regular file or shorter than 8 bytes.
+// Opens (links are followed) and refuses what is no regular file or shorter than 8 bytes.
+qp_status qp_st_open_fd(const char *path, int *fd, size_t *n_bytes, qp_err *err);
+// The same, mapped. A file that is cut while it is mapped kills the process (SIGBUS) that touches the part
+// that is gone: who goes through gigabytes of data reads windows.
 qp_status qp_st_map(const char *path, void **map, size_t *n_bytes, qp_err *err);
+// n_bytes of an open file from offset on into buf. A file that ends before is QP_IO and names file and byte.
+qp_status qp_st_read_window(const char *path, int fd, uint64_t offset, size_t n_bytes, void *buf,
+                            qp_err *err);
 // bytes: the whole file, which must outlive the result. path: for messages only. Refusals are QP_CORRUPT and
 // name file, byte, tensor, wanted and got.
 qp_status qp_st_scan_bytes(const char *path, const void *bytes, size_t n_bytes, bool strict, qp_arena *a,

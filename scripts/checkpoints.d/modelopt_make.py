@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints of one release of nvidia-modelopt: quantize, calibrate, export_hf_checkpoint, per model and preset."""
 
-import argparse
 import copy
 import warnings
 
 import torch
-import transformers
-from transformers import AutoModelForCausalLM
 
 warnings.filterwarnings("ignore")
 import modelopt  # noqa: E402
@@ -15,11 +12,8 @@ import modelopt.torch.quantization as mtq  # noqa: E402
 from modelopt.torch.export import export_hf_checkpoint  # noqa: E402
 
 import cpu_only  # noqa: E402
-import models  # noqa: E402
-from plan import CALIBRATION, MIXTURES, expected_of, modelopt_jobs  # noqa: E402
-from store import Store  # noqa: E402
-
-SEED = 20240
+import maker  # noqa: E402
+from plan import MIXTURES  # noqa: E402
 
 
 def merged(first, second):
@@ -29,7 +23,9 @@ def merged(first, second):
         extra = {k: v for k, v in second["quant_cfg"].items() if k != "default"}
         both["quant_cfg"] = {**both["quant_cfg"], **extra}
     else:
-        both["quant_cfg"] = list(both["quant_cfg"]) + [e for e in second["quant_cfg"] if not is_reset(e)]
+        rows = list(both["quant_cfg"])
+        at = 1 + max(i for i, e in enumerate(rows) if "cfg" in e)  # what follows are the modules left alone
+        both["quant_cfg"] = rows[:at] + [e for e in second["quant_cfg"] if not is_reset(e)] + rows[at:]
     return both
 
 
@@ -38,13 +34,14 @@ def is_reset(entry):
 
 
 def narrowed(preset, part):
-    """The weight and input entries of a preset, only for modules whose name has `part`."""
-    quantizers = ("weight_quantizer", "input_quantizer")
-    if isinstance(preset["quant_cfg"], dict):
-        rows = {f"*{part}*{q}": preset["quant_cfg"][f"*{q}"] for q in quantizers if f"*{q}" in preset["quant_cfg"]}
-        return {"quant_cfg": rows}
-    rows = [e for e in preset["quant_cfg"] if e.get("quantizer_name") in [f"*{q}" for q in quantizers] and "cfg" in e]
-    return {"quant_cfg": [{**e, "quantizer_name": f"*{part}{e['quantizer_name']}"} for e in copy.deepcopy(rows)]}
+    """The weight and input entries of a preset, only for modules whose name has `part`; no input entry: none there."""
+    found = {}
+    for kind in ("*weight_quantizer", "*input_quantizer"):
+        found[kind] = [e for e in preset["quant_cfg"] if e.get("quantizer_name") == kind and "cfg" in e] or [
+            {"quantizer_name": kind, "enable": False}
+        ]
+    rows = [{**copy.deepcopy(e), "quantizer_name": f"*{part}{kind}"} for kind, es in found.items() for e in es]
+    return {"quant_cfg": rows}
 
 
 def preset_of(name):
@@ -60,15 +57,12 @@ def preset_of(name):
     return merged(out, getattr(mtq, kv)) if kv else out
 
 
-def export(original, preset, folder, calibration):
-    model = AutoModelForCausalLM.from_pretrained(
-        original, torch_dtype=torch.bfloat16, attn_implementation="eager"
-    ).eval()
-    batches = models.tokens(model.config, SEED, *calibration)
+def export(original, preset, folder, variant):
+    model = maker.load(original)
 
     def forward(m):
         with torch.no_grad():
-            for ids in batches:
+            for ids in maker.batches(model.config, variant):
                 m(ids)
 
     mtq.quantize(model, preset_of(preset), forward)
@@ -76,29 +70,6 @@ def export(original, preset, folder, calibration):
         export_hf_checkpoint(model, export_dir=str(folder))
 
 
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--out", required=True)
-    p.add_argument("--tiny", action="store_true")
-    p.add_argument("--model", action="append")
-    p.add_argument("--preset", action="append")
-    a = p.parse_args()
-    torch.set_num_threads(1)
-    cpu_only.install()
-    transformers.logging.set_verbosity_error()
-    store = Store(a.out, f"modelopt-{modelopt.__version__}")
-    for name, presets in modelopt_jobs(modelopt.__version__, a.tiny).items():
-        family, _, variant = name.partition("@")
-        if (a.model and name not in a.model) or not models.supported(family):
-            continue
-        original = store.save_original(models.build(family, SEED, a.tiny, variant == "zero-expert"), name)
-        for preset in presets:
-            if a.preset and preset not in a.preset:
-                continue
-            expected = expected_of(modelopt.__version__, name, preset)
-            calibration = CALIBRATION.get(variant, CALIBRATION[""])
-            store.make(name, preset, expected, lambda folder: export(original, preset, folder, calibration))
-
-
 if __name__ == "__main__":
-    main()
+    cpu_only.install()
+    maker.run("modelopt", modelopt.__version__, export)

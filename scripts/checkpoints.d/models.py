@@ -5,7 +5,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM
 
-# Every in-features a multiple of 128: 128 x 128 blocks and groups of 128 fit. Ranges as in shapes spec 1.1, scaled down.
+# Families of shapes spec 1.1, scaled down. In-features are multiples of 128: 128 x 128 blocks and groups of 128 fit.
 ATTENTION = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64}
 FULL = {"hidden_size": 256, "vocab_size": 512, "num_hidden_layers": 2, "max_position_embeddings": 128}
 MOE = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 256, "decoder_sparse_step": 1}
@@ -56,6 +56,7 @@ GPT_OSS = {
 # name -> (model_type, fields over FULL)
 MODELS = {
     "llama": ("llama", {**ATTENTION, "intermediate_size": 512}),
+    "llama-wide": ("llama", {**ATTENTION, "intermediate_size": 512}),
     "qwen3": ("qwen3", {**ATTENTION, "intermediate_size": 512, "tie_word_embeddings": True}),
     "qwen3-moe": ("qwen3_moe", {**ATTENTION, **MOE, "intermediate_size": 512}),
     "mixtral": ("mixtral", {**ATTENTION, "intermediate_size": 256, "num_local_experts": 4}),
@@ -63,19 +64,16 @@ MODELS = {
     "nemotron-h": ("nemotron_h", {**ATTENTION, **MAMBA}),
     "gpt-oss": ("gpt_oss", {**ATTENTION, **GPT_OSS}),
 }
-# The smallest that still has every kind of tensor: fixtures of the default tests.
-TINY = {"hidden_size": 128, "vocab_size": 32, "num_hidden_layers": 1, "max_position_embeddings": 32}
+# The smallest that still has every kind of tensor, for the fixtures of the default tests; "wide" where groups of 128
+# or 128 x 128 blocks are wanted, and more than one of them.
+TINY = {"hidden_size": 64, "vocab_size": 16, "num_hidden_layers": 1, "max_position_embeddings": 32}
+TINY_ATTENTION = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
+HEADS = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 64}
 TINY_OF = {
-    "llama": {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 128},
-    "qwen3-moe": {
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "num_experts": 2,
-        "num_experts_per_tok": 1,
-        "moe_intermediate_size": 128,
-    },
+    "llama": {**TINY_ATTENTION, "intermediate_size": 64},
+    "llama-wide": {**HEADS, "hidden_size": 128, "intermediate_size": 256},
+    "qwen3-moe": {**TINY_ATTENTION, "num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 64},
     "deepseek-v3": {
-        "num_hidden_layers": 1,
         "first_k_dense_replace": 0,
         "q_lora_rank": 32,
         "kv_lora_rank": 32,
@@ -84,11 +82,10 @@ TINY_OF = {
         "n_routed_experts": 4,
         "num_experts_per_tok": 1,
         "moe_intermediate_size": 32,
-        "hidden_size": 64,
     },
     "nemotron-h": {
+        **TINY_ATTENTION,
         "num_hidden_layers": 3,
-        "hidden_size": 64,
         "layers_block_type": ["linear_attention", "moe", "full_attention"],
         "mamba_num_heads": 2,
         "mamba_head_dim": 32,
@@ -97,8 +94,6 @@ TINY_OF = {
         "num_experts_per_tok": 1,
         "moe_intermediate_size": 64,
         "moe_shared_expert_intermediate_size": 64,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
     },
 }
 TOKEN_IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -110,7 +105,7 @@ def supported(name):
 
 
 def build(name, seed, tiny=False, zero_expert=False):
-    """A seeded BF16 model. Members of fused groups get unequal ranges, so that a shared scale is told from an own one."""
+    """A seeded BF16 model. Members of fused groups get unequal ranges: a shared scale is told from an own one."""
     kind, fields = MODELS[name]
     size = {**TINY, **TINY_OF[name]} if tiny else {}
     config = AutoConfig.for_model(kind, **{**FULL, **fields, **size, **TOKEN_IDS})

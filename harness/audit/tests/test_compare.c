@@ -225,7 +225,7 @@ END_TEST
 START_TEST(an_inverted_global_scale_is_a_reciprocal) {
     right.global = ref_div(0x3f800000, left.global);
     only(LINEAR ".weight_scale_2", QP_CMP_RECIPROCAL);
-    right.global += 4; // too far for a reciprocal
+    right.global += 8; // too far for a reciprocal
     only(LINEAR ".weight_scale_2", QP_CMP_GLOBAL);
 }
 END_TEST
@@ -289,9 +289,13 @@ START_TEST(both_directions_of_a_global_scale_mean_the_same) {
     ck_assert_int_eq(row(LINEAR ".weight")->class, QP_CMP_EQUAL);
     ck_assert_int_eq(row(LINEAR ".weight_scale_2")->class, QP_CMP_MEANING);
     ck_assert_str_eq(row(LINEAR ".weight_scale_2")->b, LINEAR ".weight_global_scale");
-    right.global += 4;
+    ck_assert_uint_le(row(LINEAR)->max_ulp, 1); // 1/x is rounded once
+    right.global += 8;
     compare(NULL);
     ck_assert_int_eq(row(LINEAR ".weight_scale_2")->class, QP_CMP_GLOBAL);
+    ck_assert_ptr_nonnull(strstr(row(LINEAR ".weight_scale_2")->detail, "1/A is 999.999953, B is 1000.00043"));
+    ck_assert_int_eq(row(LINEAR)->class, QP_CMP_VALUES); // what both mean, element by element
+    ck_assert_uint_gt(row(LINEAR)->n_differ, OUT * IN / 2);
 }
 END_TEST
 

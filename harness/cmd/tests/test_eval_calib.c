@@ -123,6 +123,11 @@ START_TEST(histograms_answer_counts_in_decimal_and_their_own_length) {
            "counts: want 3 values, got 4");
     judged("op=histogram2 bins=2 x=3f800000 x2=40000000 edges=00000000,3f000000\n", false,
            "edges: want 2 values, got 5");
+    // Rounding gives the range one edge more than the bins have: both lengths are their own.
+    judged("op=histogram2 bins=3 x=3f800000 x2=40400001 counts=0,0,1,0,0,0,0,0,1 "
+           "edges=00000000,3eaaaaab,3f2aaaab,3f800000,3faaaaab,3fd55556,40000000,40155556,402aaaab,40400000,"
+           "40555556\n",
+           true, NULL);
     judged("op=histogram bins=2 x=3f800000 counts=0,2\n", false, "counts[1]: want 2, got 1 (1 of 2 differ)");
     answers("op=percentile percentile=50 counts=5,0,3,2 edges=00000000,00000001,00000002,00000003,00000004\n",
             "amax=00000000\n");

@@ -237,6 +237,15 @@ static void model_gone(json_t *r) {
 static void hidden_text(json_t *r) {
     json_object_set_new(json_object_get(r, "model"), "hidden", json_string("64"));
 }
+static void hidden_huge(json_t *r) {
+    json_object_set_new(json_object_get(r, "model"), "hidden", json_integer(INT64_MAX));
+}
+static void experts_huge(json_t *r) {
+    json_object_set_new(json_object_get(r, "model"), "experts", json_integer(1 << 20));
+}
+static void heads_of_nothing(json_t *r) {
+    json_object_set_new(json_object_get(r, "model"), "heads", json_integer(1000));
+}
 static void kind_unknown(json_t *r) {
     json_object_set_new(json_object_get(r, "model"), "kind", json_string("gpt2"));
 }
@@ -259,6 +268,10 @@ static const struct {
 } faults[] = {
     {model_gone, {"record hf-llama-qk-only: model: an object wanted, got nothing", NULL}},
     {hidden_text, {"record hf-llama-qk-only: hidden: an integer wanted, got a text", NULL}},
+    {hidden_huge,
+     {"record hf-llama-qk-only: hidden: at most 16777216 wanted, got 9223372036854775807", NULL}},
+    {experts_huge, {"record hf-llama-qk-only: model:", "linears are too many"}},
+    {heads_of_nothing, {"record hf-llama-qk-only: model.heads: kv_heads <= heads <= hidden wanted", NULL}},
     {kind_unknown, {"record hf-llama-qk-only: model.kind:", "gpt2"}},
     {recipe_unknown, {"record hf-llama-qk-only: recipe:", "nvfp5"}},
     {layout_zero, {"record hf-llama-qk-only: tp: at least 1 wanted, got 0", NULL}},

@@ -186,6 +186,18 @@ START_TEST(a_line_of_too_many_cases_is_refused) {
 }
 END_TEST
 
+// Counted before the first value is looked at: otherwise each of them would be compared with all before it.
+START_TEST(a_list_of_too_many_values_is_refused_unread) {
+    qp_text line = {.arena = arena};
+    ck_assert(qp_text_add(&line, NULL, "quant fmt=int8 seed=?") == QP_OK);
+    for (int i = 0; i < 100000; i++) ck_assert(qp_text_add_bytes(&line, ",1", 2, NULL) == QP_OK);
+    qp_case_list list = {0};
+    qp_err err = {0};
+    ck_assert(qp_case_parse(line.s, "bad", arena, &list, &err) == QP_USAGE);
+    ck_assert_str_eq(err.msg, "bad:21: more than 100000 cases in one line");
+}
+END_TEST
+
 START_TEST(the_format_words_are_the_formats_of_the_contract) {
     const qp_case *c = one("quant fmt=int8");
     const qp_key *fmt = NULL;
@@ -249,6 +261,7 @@ int main(void) {
     tcase_add_test(t, every_bad_line_is_refused_with_its_column_and_leaves_the_list_alone);
     tcase_add_test(t, a_control_character_is_refused_with_its_column);
     tcase_add_test(t, a_line_of_too_many_cases_is_refused);
+    tcase_add_test(t, a_list_of_too_many_values_is_refused_unread);
     tcase_add_test(t, the_format_words_are_the_formats_of_the_contract);
     tcase_add_test(t, every_key_has_a_doc_and_every_default_is_a_good_value);
     tcase_add_test(t, layout_words_name_their_degrees);

@@ -5,6 +5,7 @@
 #include "plan/case.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,23 @@ START_TEST(an_include_cycle_is_a_bad_line_and_ends) {
 }
 END_TEST
 
+// 2^12 files to read, were there no bound; none of them includes itself.
+START_TEST(includes_that_double_with_every_level_end) {
+    char name[32], text[64];
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "%d.cases", i);
+        snprintf(text, sizeof text, "@%d.cases\n@%d.cases\n", i + 1, i + 1);
+        put_text(name, text);
+    }
+    put_text("12.cases", "quant fmt=int8\n");
+    content c = load("0.cases");
+    ck_assert_int_gt(c.cases.n, 100);
+    ck_assert_int_lt(c.cases.n, 1000);
+    ck_assert_int_gt(c.n_bad, 0);
+    ck_assert_ptr_nonnull(strstr(c.bad[0].message, ":1: more than 1000 includes"));
+}
+END_TEST
+
 START_TEST(an_include_that_is_not_there_is_a_bad_line_with_its_path) {
     put_text("a.cases", "@nope.cases\n@\nquant fmt=int8\n");
     content c = load("a.cases");
@@ -148,6 +166,7 @@ int main(void) {
     tcase_add_test(t, a_bad_line_is_collected_and_the_others_still_give_cases);
     tcase_add_test(t, includes_are_relative_to_the_file_that_names_them_and_may_repeat);
     tcase_add_test(t, an_include_cycle_is_a_bad_line_and_ends);
+    tcase_add_test(t, includes_that_double_with_every_level_end);
     tcase_add_test(t, an_include_that_is_not_there_is_a_bad_line_with_its_path);
     tcase_add_test(t, a_first_file_that_is_not_there_is_an_io_error);
     tcase_add_test(t, a_nul_byte_hides_nothing);

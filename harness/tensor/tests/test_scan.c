@@ -366,6 +366,35 @@ START_TEST(links_are_followed_and_loops_pipes_and_folders_refused) {
 }
 END_TEST
 
+START_TEST(a_file_that_is_cut_while_open_is_an_error_and_not_a_signal) {
+    uint8_t got[64];
+    char says[80];
+    size_t n = 0;
+    int fd = -1;
+    scan_text(FILE_OF(U8, "[40]", "[0,40]"), 40, &(qp_st_scan){0});
+    for (size_t i = 0; i < 40; i++) file[n_file - 40 + i] = (uint8_t)(i + 1);
+    ck_assert_int_eq(qp_file_write_atomic(in_folder("w"), file, n_file, &err), QP_OK);
+    ck_assert_int_eq(qp_st_open_fd(in_folder("w"), &fd, &n, &err), QP_OK);
+    ck_assert_uint_eq(n, n_file);
+    for (size_t i = 0; i < 40; i++) {
+        ck_assert_int_eq(qp_st_read_window("w", fd, n - 40 + i, 40 - i, got, &err), QP_OK);
+        ck_assert_mem_eq(got, file + n - 40 + i, 40 - i);
+    }
+    ck_assert_int_eq(qp_st_read_window("w", fd, n, 0, got, &err), QP_OK);
+    ck_assert_int_eq(truncate(in_folder("w"), (off_t)n - 30), 0);
+    ck_assert_int_eq(qp_st_read_window("w", fd, n - 40, 10, got, &err), QP_OK);
+    ck_assert_int_eq(qp_st_read_window("w", fd, n - 40, 11, got, &err), QP_IO);
+    snprintf(says, sizeof says, "w: byte %zu: the file ends here, 1 more bytes wanted", n - 30);
+    ck_assert_msg(strstr(err.msg, says) != NULL, "wanted '%s', got '%s'", says, err.msg);
+    qp_err_clear(&err);
+    ck_assert_int_eq(qp_st_read_window("w", fd, n + 5, 1, got, &err), QP_IO);
+    qp_err_clear(&err);
+    ck_assert_int_eq(qp_st_read_window("w", fd, UINT64_MAX - 3, 1, got, &err), QP_IO); // no offset at all
+    ck_assert_ptr_nonnull(strstr(err.msg, "w: byte 18446744073709551612: cannot read"));
+    close(fd);
+}
+END_TEST
+
 START_TEST(the_narrow_reader_says_what_it_cannot_hold) {
     static const struct {
         const char *header, *says;
@@ -412,6 +441,7 @@ int main(void) {
     tcase_add_test(t, a_cut_file_never_reads_past_its_end);
     tcase_add_test(t, a_git_lfs_pointer_is_named_as_such);
     tcase_add_test(t, links_are_followed_and_loops_pipes_and_folders_refused);
+    tcase_add_test(t, a_file_that_is_cut_while_open_is_an_error_and_not_a_signal);
     tcase_add_test(t, the_narrow_reader_says_what_it_cannot_hold);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
