@@ -2,6 +2,7 @@
 // Which rule fits each linear: amax first, every linear under its likeliest rule, further rules where that
 // does not fit, then one engine for all.
 #include <stdlib.h>
+#include <time.h>
 
 #include "audit/against_pass.h"
 
@@ -28,6 +29,7 @@ typedef struct windows {
     uint32_t *amax;
     uint64_t n;
     bool distance; // of every window; else of the first of each linear
+    double told;   // when progress was last said, seconds; thread 0 only
 } windows;
 
 static qp_status make_windows(qp_ag_pass *p, qp_ag_linear_test wanted, windows *w, qp_err *err) {
@@ -50,9 +52,22 @@ static qp_status make_windows(qp_ag_pass *p, qp_ag_linear_test wanted, windows *
     return QP_OK;
 }
 
+// Items are taken in order: what lies before this one is done, or nearly.
+static void tell(windows *w, int thread, uint64_t item, const char *pass) {
+    const qp_audit_options *o = w->p->o;
+    struct timespec now;
+    if (thread != 0 || o->progress == NULL || clock_gettime(CLOCK_MONOTONIC, &now) != 0) return;
+    const double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    if (seconds - w->told < 0.1) return;
+    w->told = seconds;
+    const uint64_t all = w->p->u->ckpt.n_bytes;
+    o->progress(o->progress_ctx, pass, (uint64_t)((double)all * (double)item / (double)w->n), all);
+}
+
 static qp_status amax_item(void *ctx, int thread, uint64_t item, qp_err *err) {
     windows *w = ctx;
     (void)err;
+    tell(w, thread, item, "against: amax");
     w->amax[item] = qp_ag_window_amax(&w->items[item], w->p->rooms[thread].x);
     return QP_OK;
 }
@@ -63,6 +78,7 @@ static qp_status judge_item(void *ctx, int thread, uint64_t item, qp_err *err) {
     static const qp_ag_trial none = {0};
     const qp_ag_trial *t = it->l->n_trials > 0 ? &it->l->trials[it->l->at] : &none;
     (void)err;
+    tell(w, thread, item, "against");
     qp_ag_judge(it, t, w->distance || (it->e == 0 && it->row0 == 0), &w->p->rooms[thread], &w->tallies[item]);
     return QP_OK;
 }

@@ -175,7 +175,10 @@ static double element(const qp_ck_module *m, int64_t r, int64_t c) {
 static double scale(const qp_ck_module *m, uint64_t at) {
     const qp_ck_tensor *s = m->part[QP_CK_SCALE], *g = m->part[QP_CK_GLOBAL];
     const double block = s == NULL ? 1.0 : number(qp_ck_f32(s, at));
-    if (g == NULL || m->scheme->global == QP_CK_NO_GLOBAL) return block;
+    // W4A8 AWQ of Model Optimizer: weight_scale is whole (7 x its maximum is the amax), weight_scale_2 is the
+    // second step of a loader, from INT4 to FP8.
+    const bool whole = m->scheme->element == QP_ELEM_INT4;
+    if (g == NULL || whole || m->scheme->global == QP_CK_NO_GLOBAL) return block;
     const uint64_t which =
         g->n_elems == (uint64_t)m->stack && m->stack > 1 ? at / (s->n_elems / g->n_elems) : 0;
     const double global = number(qp_ck_f32(g, which));

@@ -30,20 +30,23 @@ static json_t *weights(const syn_scheme *s) {
 }
 
 static json_t *inputs(const syn_scheme *s) {
-    if (s->input == SYN_INPUT_DIVIDES) {
+    if (s->pack == SYN_WORDS || (s->encode == syn_encode_nvfp4 && s->input == SYN_NO_INPUT))
+        return json_null();
+    if (s->encode != syn_encode_levels) { // blocks as the weight's
         json_t *a = weights(s);
-        json_object_set_new(a, "dynamic", json_string("local"));
+        const bool local = s->encode == syn_encode_nvfp4;
+        json_object_set_new(a, "dynamic", local ? json_string("local") : json_true());
+        json_object_del(a, "observer");
+        if (local) json_object_set_new(a, "observer", json_string("static_minmax"));
         return a;
     }
-    const bool fixed = s->input == SYN_INPUT_BF16;
-    if (s->pack == SYN_WORDS || s->encode == syn_encode_nvfp4) return json_null();
-    if (s->encode == syn_encode_mx) {
-        json_t *a = weights(s);
-        json_object_set_new(a, "dynamic", json_true());
-        return a;
-    }
-    return json_pack("{s:b, s:i, s:s, s:b, s:s}", "dynamic", !fixed, "num_bits", 8, "strategy",
-                     fixed ? "tensor" : "token", "symmetric", 1, "type", type_of(s));
+    const bool fixed = s->input == SYN_INPUT_BF16, tiles = s->spread == SYN_TILE;
+    const char *strategy = fixed ? "tensor" : tiles ? "group" : "token";
+    json_t *a = json_pack("{s:b, s:i, s:s, s:b, s:s}", "dynamic", !fixed, "num_bits", 8, "strategy", strategy,
+                          "symmetric", 1, "type", type_of(s));
+    if (fixed) json_object_set_new(a, "observer", json_string("static_minmax"));
+    if (tiles) json_object_set_new(a, "group_size", json_integer(128));
+    return a;
 }
 
 static json_t *group_of(const syn_recipe *r, const syn_part_rule *rule, json_t *targets) {

@@ -48,7 +48,9 @@ qp_status syn_encode_plain(syn_job *j, qp_err *err) {
 }
 
 bool syn_pre_quant(const syn_job *j) {
-    return j->scheme->pre_quant_all || (j->scheme->pre_quant_some && j->mod->folds);
+    const bool o = strstr(j->mod->name, ".o_proj") != NULL;
+    return j->scheme->pre_quant_all || (j->scheme->pre_quant_some && j->mod->folds) ||
+           (j->scheme->pre_quant_o && o);
 }
 
 // A power of two per input channel, so that taking it out of the weight is exact; members of a group share

@@ -20,7 +20,7 @@ static const syn_scheme nvfp4 = MO_NVFP4(.format = QP_NVFP4, .group = 16, INPUT(
                         nvfp4_w16_32 = MO_NVFP4(.format = QP_NVFP4, .group = 32),
                         nvfp4_w4a8 = MO_NVFP4(.format = QP_NVFP4_W4A8, .group = 32, INPUT(448.0f)),
                         nvfp4_awq =
-                            MO_NVFP4(.format = QP_NVFP4, .group = 16, .pre_quant_some = true, INPUT(2688.0f)),
+                            MO_NVFP4(.format = QP_NVFP4, .group = 16, .pre_quant_o = true, INPUT(2688.0f)),
                         nvfp4_svd = MO_NVFP4(.format = QP_NVFP4, .group = 16, .pre_quant_all = true,
                                              .lora = true, INPUT(2688.0f));
 
@@ -83,7 +83,7 @@ static const syn_scheme
 static const syn_scheme deepseek = LEVELS(FP8, F32, .spread = SYN_TILE, .inverse_name = true),
                         gpt_oss = MX(QP_MXFP4, 4, QP_ENGINE_IEEE),
                         awq = LEVELS(INT(4, 7.5f), .scale = QP_ST_F16, .spread = SYN_GROUP, .group = 128,
-                                     .pack = SYN_AWQ, .asymmetric = true, .pre_quant_some = false),
+                                     .pack = SYN_AWQ, .asymmetric = true),
                         gptq = LEVELS(INT(4, 7.5f), .scale = QP_ST_F16, .spread = SYN_GROUP, .group = 128,
                                       .pack = SYN_GPTQ),
                         gptq_v2 = LEVELS(INT(4, 7.5f), .scale = QP_ST_F16, .spread = SYN_GROUP, .group = 128,

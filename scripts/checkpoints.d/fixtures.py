@@ -16,7 +16,7 @@ SHORT = {"modelopt": "mo", "llmcompressor": "lc", "compressed-tensors": "ct", "t
 # defect -> where its findings lie: names of tensors, or of the module an exclude list misses (patterns)
 WHERE = {
     "zero-expert": [r"model\.layers\.0\.mlp\.experts\.1\..*"],
-    "dead-experts": [r"model\.layers\.0\.mlp\.(experts\.\d+\..*|gate)"],
+    "dead-experts": [r"model\.layers\.0\.mlp\.(experts\.\d+\..*|gate(\..*)?)"],
     "nul-sentinel": [r".*"],
 }
 

@@ -79,7 +79,9 @@ class Totals:
 
     def add(self, row, against):
         key = (row["release"].rpartition("-")[0], row["preset"])
-        sums = self.rows.setdefault(key, {"made": 0, "judged": 0, "mismatched": 0, "not_derivable": 0, "engines": set()})
+        sums = self.rows.setdefault(
+            key, {"made": 0, "judged": 0, "mismatched": 0, "not_derivable": 0, "engines": set()}
+        )
         sums["made"] += 1
         for name in ("judged", "mismatched", "not_derivable"):
             sums[name] += against["against"][name]
