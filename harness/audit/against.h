@@ -41,6 +41,8 @@ const qp_ck_tensor *qp_ag_tensor(const qp_ckpt *other, const char *name, uint32_
 // n rows from row0 as a contiguous matrix: in place where they lie so, else gathered into buffer. The rows
 // must lie in one expert.
 const void *qp_ag_rows(const qp_ag_source *s, int64_t in, int64_t row0, int64_t n, void *buffer);
+// The same of n elements of one row.
+const void *qp_ag_run(const qp_ag_source *s, int64_t row, int64_t col, int64_t n, void *buffer);
 
 // ---- what is stored
 // --------------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ typedef struct qp_ag_linear {
     qp_ag_tally tally;
     qp_ag_place odd; // where the first window with a difference begins
     bool unlikely;   // the scheme moves the weights: a misfit is no finding
+    bool searched;   // underivable because of its scales alone
     const char *why_not;
     const char *class; // of its difference, ""
     bool again;        // judged in this round
@@ -100,7 +101,8 @@ int64_t qp_ag_unit(const qp_ag_view *v);
 // Tallies of the wanted linears under their trial; distances of every window, or of each linear's first.
 qp_status qp_ag_judge_all(qp_ag_pass *p, qp_ag_linear_test wanted, bool distance, qp_err *err);
 qp_status qp_ag_fit(qp_ag_pass *p, qp_err *err);
-qp_status qp_ag_say(qp_ag_pass *p, qp_err *err); // fills u->against but for the plain tensors
+qp_status qp_ag_say(qp_ag_pass *p, qp_err *err); // fills u->against but for losses and plain tensors
+qp_status qp_ag_losses(qp_ag_pass *p, qp_err *err);
 
 // Tensors that are not quantized.
 typedef struct qp_ag_plain {

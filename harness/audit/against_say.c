@@ -60,9 +60,10 @@ static void settle(qp_ag_pass *p, qp_ag_linear *l) {
                         many(t->chosen + t->scales_differ, t->n_scales) || trial->global_differs))
         l->why_not = reason_of(l);
     else if (l->m->scheme->spread != QP_CK_TILE_3D && many(t->chosen + t->scales_differ, t->n_scales) &&
-             t->chosen >= t->scales_differ && t->codes_differ == 0 && !trial->global_differs)
+             t->chosen >= t->scales_differ && t->codes_differ == 0 && !trial->global_differs) {
         l->why_not = "its scales are the choice of a search (clip, Hessian), its codes follow from them";
-    else if (is_clipped(p, l))
+        l->searched = true;
+    } else if (is_clipped(p, l))
         l->why_not = "its global scale follows from a smaller amax, for its whole group (clip)";
     else if (layer_in(p, l) && many(t->codes_differ + t->chosen, t->n_codes))
         l->why_not = "a norm of its layer is not the original: scales were folded into it";

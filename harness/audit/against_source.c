@@ -237,6 +237,17 @@ static const qp_ag_piece *piece_of(const qp_ag_source *s, int64_t row) {
     return &s->pieces[low];
 }
 
+const void *qp_ag_run(const qp_ag_source *s, int64_t row, int64_t col, int64_t n, void *buffer) {
+    const size_t elem = qp_dtype_bytes(s->dtype);
+    const qp_ag_piece *p = piece_of(s, row);
+    const uint8_t *from =
+        p->tensor->data + (p->first + (uint64_t)((row - p->row0) * p->row_step + col * p->col_step)) * elem;
+    if (p->col_step == 1) return from;
+    for (int64_t i = 0; i < n; i++)
+        memcpy((uint8_t *)buffer + (size_t)i * elem, from + (uint64_t)(i * p->col_step) * elem, elem);
+    return buffer;
+}
+
 const void *qp_ag_rows(const qp_ag_source *s, int64_t in, int64_t row0, int64_t n, void *buffer) {
     const size_t elem = qp_dtype_bytes(s->dtype);
     const qp_ag_piece *p = piece_of(s, row0);

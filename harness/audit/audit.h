@@ -39,15 +39,24 @@ typedef struct qp_against_row { // one linear of --against
     uint64_t n_codes, n_scales; // compared
     uint64_t codes_differ, scales_differ, globals_differ, near_ties;
     double distance;   // relative root of sum (dequantized - original)^2 over sum original^2
-    double loss_ratio; // the same against the best loss any stored scale could have; 0: not asked
+    // NVFP4 in blocks of 16: sum of squared differences over the least one that any E4M3 block scales have at
+    // this global scale, of QP_AGAINST_SAMPLE blocks; 0: not asked, or that least one is 0
+    double loss_ratio;
     const char *class; // of a difference: "one code", "nibble swap", "swizzle", "scale bytes" ...
 } qp_against_row;
+
+enum { QP_AGAINST_SAMPLE = 512 }; // blocks of each linear whose loss is looked at; fewer: all of them
 
 typedef struct qp_against {
     qp_against_row *rows;
     uint32_t n_rows;
     const char *engine; // that fits every judged linear; "" when none does
     uint64_t judged, underivable, unmatched, mismatched, plain_equal, plain_different;
+    struct {
+        uint64_t linears; // that have a loss_ratio
+        double mean, worst;
+        const qp_ck_module *worst_at;
+    } loss;
 } qp_against;
 
 typedef struct qp_audit_options {

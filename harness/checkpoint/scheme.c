@@ -64,6 +64,17 @@ typedef struct scheme_row {
     CT, .group_size = 32, .spread = QP_CK_GROUP, .scale_types = E8M0, .input = QP_CK_INPUT_DYNAMIC,          \
         .derivable = true
 
+#define CT_INT8                                                                                              \
+    CT, .element = QP_ELEM_INT8, .bits = 8, .group_size = 128, .pack = QP_CK_BYTES, .spread = QP_CK_ROW,     \
+        .weight_types = TYPE(I8), .scale_types = REAL, .input = QP_CK_INPUT_DYNAMIC, .derivable = true
+
+// ---- AWQ and GPTQ (2.6)
+// ----------------------------------------------------------------------------------------------------------
+
+#define INT4_WORDS                                                                                           \
+    .format = QP_FORMAT_NONE, .engine = QP_ENGINE_IEEE, .element = QP_ELEM_INT4, .bits = 4,                  \
+    .group_size = 128, .spread = QP_CK_GROUP_T, .weight_types = TYPE(I32), .scale_types = REAL
+
 static const scheme_row rows[] = {
     {"nvfp4", {.said = "NVFP4", MO_NVFP4, .derivable = true}, false},
     {"w4a16-nvfp4",
@@ -204,31 +215,9 @@ static const scheme_row rows[] = {
       .input = QP_CK_INPUT_DYNAMIC,
       .derivable = true},
      true},
-    {NULL,
-     {.said = "int-quantized",
-      CT,
-      .element = QP_ELEM_INT8,
-      .bits = 8,
-      .group_size = 128,
-      .pack = QP_CK_BYTES,
-      .spread = QP_CK_ROW,
-      .weight_types = TYPE(I8),
-      .scale_types = REAL,
-      .input = QP_CK_INPUT_DYNAMIC,
-      .derivable = true},
-     true},
+    {NULL, {.said = "int-quantized", CT_INT8}, true},
     {NULL, // int-quantized before compressed-tensors 0.5 (its float twin is asked for as float-quantized)
-     {.said = "naive-quantized",
-      CT,
-      .element = QP_ELEM_INT8,
-      .bits = 8,
-      .group_size = 128,
-      .pack = QP_CK_BYTES,
-      .spread = QP_CK_ROW,
-      .weight_types = TYPE(I8),
-      .scale_types = REAL,
-      .input = QP_CK_INPUT_DYNAMIC,
-      .derivable = true},
+     {.said = "naive-quantized", CT_INT8},
      true},
     {NULL,
      {.said = "pack-quantized",
@@ -276,46 +265,12 @@ static const scheme_row rows[] = {
       .symmetric = true,
       .derivable = true},
      false},
+    {NULL, {.said = "awq", .dialect = QP_CK_AWQ, INT4_WORDS, .pack = QP_CK_WORDS_OUT}, true},
     {NULL,
-     {.said = "awq",
-      .dialect = QP_CK_AWQ,
-      .format = QP_FORMAT_NONE,
-      .engine = QP_ENGINE_IEEE,
-      .element = QP_ELEM_INT4,
-      .bits = 4,
-      .group_size = 128,
-      .pack = QP_CK_WORDS_OUT,
-      .spread = QP_CK_GROUP_T,
-      .weight_types = TYPE(I32),
-      .scale_types = REAL},
-     true},
-    {NULL,
-     {.said = "gptq",
-      .dialect = QP_CK_GPTQ,
-      .format = QP_FORMAT_NONE,
-      .engine = QP_ENGINE_IEEE,
-      .element = QP_ELEM_INT4,
-      .bits = 4,
-      .group_size = 128,
-      .pack = QP_CK_WORDS_IN,
-      .spread = QP_CK_GROUP_T,
-      .weight_types = TYPE(I32),
-      .scale_types = REAL,
-      .symmetric = true},
+     {.said = "gptq", .dialect = QP_CK_GPTQ, INT4_WORDS, .pack = QP_CK_WORDS_IN, .symmetric = true},
      true},
     {NULL, // zeros stored as they are, not less one (2.6)
-     {.said = "gptq_v2",
-      .dialect = QP_CK_GPTQ,
-      .format = QP_FORMAT_NONE,
-      .engine = QP_ENGINE_IEEE,
-      .element = QP_ELEM_INT4,
-      .bits = 4,
-      .group_size = 128,
-      .pack = QP_CK_WORDS_IN,
-      .spread = QP_CK_GROUP_T,
-      .weight_types = TYPE(I32),
-      .scale_types = REAL,
-      .symmetric = true},
+     {.said = "gptq_v2", .dialect = QP_CK_GPTQ, INT4_WORDS, .pack = QP_CK_WORDS_IN, .symmetric = true},
      true},
 };
 
