@@ -4,8 +4,16 @@
 #ifndef AUDIT_AGAINST_H
 #define AUDIT_AGAINST_H
 
+#include <string.h>
+
 #include "audit/audit.h"
 #include "qp/ref.h"
+
+static inline float qp_ag_number(uint32_t image) { // of binary32
+    float f;
+    memcpy(&f, &image, sizeof f);
+    return f;
+}
 
 // ---- the original: some rows of the linear in one tensor
 // ---------------------------------------------------------------------

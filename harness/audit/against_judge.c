@@ -188,12 +188,6 @@ static void compare(const qp_ag_window *w, const uint8_t *got, const qp_ag_scrat
     }
 }
 
-static float number(uint32_t image) {
-    float f;
-    memcpy(&f, &image, sizeof f);
-    return f;
-}
-
 static double square(double d) {
     return d * d;
 }
@@ -213,7 +207,7 @@ static void measure(const qp_ag_window *w, const uint8_t *got, bool derived, qp_
     for (int64_t r = 0; r < w->n_rows; r++) {
         for (int64_t c = 0; c < in; c++) {
             const int64_t tc = tile_col(v, c), tr = (w->row0 + r) / v->tile_rows;
-            const double x = number(ref_load_f32(w->dtype, w->x, r * in + c));
+            const double x = qp_ag_number(ref_load_f32(w->dtype, w->x, r * in + c));
             const float scale = qp_ag_scale_value(v, qp_ag_scale(v, w->e, tr, tc));
             const int zero = qp_ag_zero(v, w->e, w->row0 + r, tc);
             out->error += square((double)qp_ag_value(v, qp_ag_code(v, got, r, c), scale, zero) - x);

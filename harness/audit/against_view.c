@@ -271,19 +271,13 @@ uint32_t qp_ag_global(const qp_ag_view *v) {
     return t != NULL && t->n_elems > 0 ? qp_ck_f32(t, 0) : ONE;
 }
 
-static float number(uint32_t image) {
-    float f;
-    memcpy(&f, &image, sizeof f);
-    return f;
-}
-
 float qp_ag_scale_value(const qp_ag_view *v, uint32_t image) {
     const bool e4m3 = v->m->part[QP_CK_SCALE]->dtype == QP_ST_F8_E4M3;
     const uint32_t scale = !v->scale_bytes ? image
                            : e4m3          ? ref_e4m3_decode((uint8_t)image)
                                            : ref_e8m0_decode((uint8_t)image);
-    const float global = number(qp_ag_global(v));
-    return v->divides ? number(scale) / global : number(scale) * global;
+    const float global = qp_ag_number(qp_ag_global(v));
+    return v->divides ? qp_ag_number(scale) / global : qp_ag_number(scale) * global;
 }
 
 // ---- zero points and values
@@ -317,15 +311,15 @@ static float level_of(const qp_ag_view *v, uint8_t code) {
     const qp_ck_scheme *s = v->m->scheme;
     switch (s->element) {
     case QP_ELEM_E2M1:
-        return number(ref_e2m1_decode(code));
+        return qp_ag_number(ref_e2m1_decode(code));
     case QP_ELEM_E4M3:
-        return number(ref_e4m3_decode(code));
+        return qp_ag_number(ref_e4m3_decode(code));
     case QP_ELEM_E5M2:
-        return number(ref_e5m2_decode(code));
+        return qp_ag_number(ref_e5m2_decode(code));
     case QP_ELEM_E2M3:
-        return number(ref_e2m3_decode(code));
+        return qp_ag_number(ref_e2m3_decode(code));
     case QP_ELEM_E3M2:
-        return number(ref_e3m2_decode(code));
+        return qp_ag_number(ref_e3m2_decode(code));
     default:
         break;
     }

@@ -58,12 +58,6 @@ static uint32_t stored_scale(const qp_ag_window *w, int64_t r, int64_t seg) {
     return qp_ag_scale(w->view, w->e, w->row0 + r, seg);
 }
 
-static float number(uint32_t image) {
-    float f;
-    memcpy(&f, &image, sizeof f);
-    return f;
-}
-
 // Does the block amax `other` lose no more than `best` under the dynamic spelling of a block scale,
 // E4(b / (6 g)) * g (numerics 4.3)? It is an ulp or, at a midpoint, an E4M3 code away from the static one,
 // and which of the two the search saw is not in the file. Relative bound of near-ties: numerics 6.3.
@@ -76,8 +70,8 @@ static bool loses_no_more(const qp_ag_window *w, int64_t first, int64_t n, uint3
         const uint32_t scale = ref_mul(ref_e4m3_decode(ref_e4m3_encode(ref_div(amax[k], six_g), true)), g);
         for (int64_t i = first; i < first + n; i++) {
             const uint32_t x = ref_load_f32(w->dtype, w->x, i);
-            const float q = number(ref_mul(ref_e2m1_decode(ref_e2m1_encode(ref_div(x, scale))), scale));
-            const double d = (double)number(x) - (double)q;
+            const float q = qp_ag_number(ref_mul(ref_e2m1_decode(ref_e2m1_encode(ref_div(x, scale))), scale));
+            const double d = (double)qp_ag_number(x) - (double)q;
             loss[k] += d * d;
         }
     }
@@ -89,8 +83,8 @@ static bool loses_no_more(const qp_ag_window *w, int64_t first, int64_t n, uint3
 static bool is_near_tie(const qp_ag_window *w, const ref_sweep_scales *t, int64_t first, int n, int best,
                         int stored) {
     const char *x = (const char *)w->x + first * (int64_t)qp_dtype_bytes(w->dtype);
-    const float least = number(ref_sweep_loss(t, best, w->dtype, x, n));
-    const float other = number(ref_sweep_loss(t, stored, w->dtype, x, n));
+    const float least = qp_ag_number(ref_sweep_loss(t, best, w->dtype, x, n));
+    const float other = qp_ag_number(ref_sweep_loss(t, stored, w->dtype, x, n));
     if (other > least * (1 + 1e-4f)) return false;
     return ref_sweep_tie_ok(t, w->dtype, x, n, stored) ||
            loses_no_more(w, first, n, t->amax[best], t->amax[stored]);
@@ -150,7 +144,7 @@ void qp_ag_derive_46(const qp_ag_window *w) {
     ref_mse(&s, 0, w->n_rows, w->x, multipliers, 2, index, best, loss);
     quantize(w, best);
     for (int64_t i = 0; i < n; i++) {
-        const float a = number(loss[2 * i]), b = number(loss[2 * i + 1]);
+        const float a = qp_ag_number(loss[2 * i]), b = qp_ag_number(loss[2 * i + 1]);
         const uint32_t stored = stored_scale(w, i / w->view->scale_cols, i % w->view->scale_cols);
         const float apart = a > b ? a - b : b - a, least = a < b ? a : b;
         const bool other = stored != w->scales[i];

@@ -6,12 +6,6 @@
 
 #include "audit/derive.h"
 
-static float number(uint32_t image) {
-    float f;
-    memcpy(&f, &image, sizeof f);
-    return f;
-}
-
 void qp_ag_derive_mx(const qp_ag_window *w) {
     const ref_spec s = qp_ag_spec(w);
     const int64_t n = qp_ag_tiles(w);
@@ -194,7 +188,7 @@ static void range_of(const qp_ag_window *w, int64_t tile, float *lo, float *hi) 
     *lo = *hi = 0;
     for (int64_t r = r0; r < r0 + v->tile_rows && r < w->n_rows; r++) {
         for (int64_t c = c0; c < c0 + v->tile_cols && c < in; c++) {
-            const float x = number(ref_load_f32(w->dtype, w->x, r * in + c));
+            const float x = qp_ag_number(ref_load_f32(w->dtype, w->x, r * in + c));
             *lo = x < *lo ? x : *lo;
             *hi = x > *hi ? x : *hi;
         }
@@ -226,18 +220,18 @@ void qp_ag_derive_ct_asym(const qp_ag_window *w) {
             w->zeros[i] = 0;
             continue;
         }
-        const float spread = number(in_type(w, hi - lo));
+        const float spread = qp_ag_number(in_type(w, hi - lo));
         w->scales[i] = in_type(w, spread / (highest - lowest));
-        const float back = number(in_type(w, lo / number(w->scales[i])));
-        const float zero = number(in_type(w, lowest - back));
+        const float back = qp_ag_number(in_type(w, lo / qp_ag_number(w->scales[i])));
+        const float zero = qp_ag_number(in_type(w, lowest - back));
         w->zeros[i] = (int32_t)round_even(clamped(zero, lowest, highest));
     }
     for (int64_t r = 0; r < w->n_rows; r++) {
         for (int64_t c = 0; c < v->m->in; c++) {
             const int64_t tile = r / v->tile_rows * v->scale_cols + c / v->tile_cols;
-            const float x = number(ref_load_f32(w->dtype, w->x, r * v->m->in + c));
-            const float q = number(in_type(w, x / number(w->scales[tile])));
-            const float z = number(in_type(w, q + (float)w->zeros[tile]));
+            const float x = qp_ag_number(ref_load_f32(w->dtype, w->x, r * v->m->in + c));
+            const float q = qp_ag_number(in_type(w, x / qp_ag_number(w->scales[tile])));
+            const float z = qp_ag_number(in_type(w, q + (float)w->zeros[tile]));
             put_asym(w, r, c, round_even(clamped(z, lowest, highest)));
         }
     }

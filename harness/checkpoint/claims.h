@@ -31,6 +31,9 @@ typedef struct qp_ck_reading {
     qp_ck_claims *k;
 } qp_ck_reading;
 
+// "quantization_config.dynamic.KEY", printable; key "": the node itself.
+qp_status qp_ck_item_path(qp_arena *a, const qp_ck_node *node, const char *key, const char **out,
+                          qp_err *err);
 // Absent and null: json NULL. Another type: a file-format finding, json NULL.
 qp_status qp_ck_item_get(const qp_ck_reading *r, const qp_ck_node *parent, const char *key, qp_ck_json wanted,
                          qp_ck_node *out, qp_err *err);

@@ -51,11 +51,13 @@ static const char *type_name(const json_t *j) {
     return "?";
 }
 
-static qp_status path_of(qp_arena *a, const qp_ck_node *node, const char *key, const char **out,
-                         qp_err *err) {
+qp_status qp_ck_item_path(qp_arena *a, const qp_ck_node *node, const char *key, const char **out,
+                          qp_err *err) {
+    const char *shown;
     if (key[0] == '\0') return qp_arena_printf(a, out, err, "%s", node->where);
+    QP_TRY(qp_ck_show(key, strlen(key), a, &shown, err));
     return qp_arena_printf(a, out, err, "%s%s%s", node->where,
-                           node->where[0] != '\0' && key[0] != '[' ? "." : "", key);
+                           node->where[0] != '\0' && key[0] != '[' ? "." : "", shown);
 }
 
 qp_status qp_ck_say(const qp_ck_reading *r, qp_ck_rule rule, const qp_ck_node *node, const char *key,
@@ -67,7 +69,7 @@ qp_status qp_ck_say(const qp_ck_reading *r, qp_ck_rule rule, const qp_ck_node *n
     const int n = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     if (n < 0) QP_FAIL(QP_BROKEN, "the text of a finding cannot be formatted");
-    QP_TRY(path_of(r->a, node, key, &path, err));
+    QP_TRY(qp_ck_item_path(r->a, node, key, &path, err));
     QP_TRY(qp_arena_printf(r->a, &name, err, "%s%s%s", node->file, path[0] != '\0' ? " " : "", path));
     return qp_ck_found(r->f, rule, name, strlen(name), NULL, err, "%s", text);
 }
@@ -82,7 +84,7 @@ qp_status qp_ck_item_get(const qp_ck_reading *r, const qp_ck_node *parent, const
                          type_name(j));
     out->json = j;
     if (wanted > QP_CK_LIST && wanted != QP_CK_ANY) return QP_OK; // nothing below it to name
-    return path_of(r->a, parent, key, &out->where, err);
+    return qp_ck_item_path(r->a, parent, key, &out->where, err);
 }
 
 qp_status qp_ck_text_get(const qp_ck_reading *r, const qp_ck_node *parent, const char *key, const char **out,

@@ -12,10 +12,10 @@
 
 static qp_status by_text(const qp_ck_reading *r, const qp_ck_node *node, const char *key, const char *what,
                          size_t n_what, const char **out, qp_err *err) {
-    const char *shown;
+    const char *path, *shown;
+    QP_TRY(qp_ck_item_path(r->a, node, key, &path, err));
     QP_TRY(qp_ck_show(what, n_what, r->a, &shown, err));
-    const char *dot = node->where[0] != '\0' && key[0] != '[' && key[0] != '\0' ? "." : "";
-    return qp_arena_printf(r->a, out, err, "%s %s%s%s '%s'", node->file, node->where, dot, key, shown);
+    return qp_arena_printf(r->a, out, err, "%s %s '%s'", node->file, path, shown);
 }
 
 qp_status qp_ck_say_scheme(const qp_ck_reading *r, const qp_ck_node *node, const char *key,

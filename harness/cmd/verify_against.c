@@ -95,6 +95,18 @@ static void print_mismatched(const verify_answer *v) {
     }
 }
 
+static void print_loss(const verify_answer *v) {
+    const qp_against *x = &v->audit->against;
+    const qp_ck_module *worst = x->loss.worst_at;
+    const char *name = "?";
+    qp_err err = {0};
+    if (x->loss.linears == 0) return;
+    (void)qp_ck_show(worst->name, worst->n_name, v->audit->findings.arena, &name, &err);
+    printf("  loss: %.4gx the MSE optimum in the mean of %" PRIu64
+           " linears, %.4gx at worst (%s); a sample of %d blocks a linear\n",
+           x->loss.mean, x->loss.linears, x->loss.worst, name, QP_AGAINST_SAMPLE);
+}
+
 void verify_print_against(const verify_answer *v) {
     const qp_against *x = &v->audit->against;
     group groups[MAX_GROUPS];
@@ -114,6 +126,7 @@ void verify_print_against(const verify_answer *v) {
            fits ? x->engine : "", x->underivable, x->unmatched, x->mismatched, x->plain_equal,
            x->plain_different);
     if (n > 0) print_groups(groups, n);
+    print_loss(v);
     print_skipped(x);
     print_mismatched(v);
 }

@@ -105,6 +105,18 @@ static json_t *against_row(builder *b, const qp_against_row *r) {
     return o;
 }
 
+static json_t *loss(builder *b, const qp_against *x) {
+    if (x->loss.linears == 0) return json_null();
+    const qp_ck_module *worst = x->loss.worst_at;
+    json_t *o = json_object();
+    set(b, o, "linears", number(x->loss.linears));
+    set(b, o, "blocks_a_linear", number(QP_AGAINST_SAMPLE));
+    set(b, o, "mean", real(x->loss.mean));
+    set(b, o, "worst", real(x->loss.worst));
+    set(b, o, "worst_module", name(b, worst->name, worst->n_name));
+    return o;
+}
+
 static json_t *against(builder *b, const qp_against *x, const char *path) {
     json_t *o = json_object(), *rows = json_array();
     for (uint32_t i = 0; i < x->n_rows; i++) append(b, rows, against_row(b, &x->rows[i]));
@@ -115,6 +127,7 @@ static json_t *against(builder *b, const qp_against *x, const char *path) {
     set(b, o, "mismatched", number(x->mismatched));
     set(b, o, "plain_equal", number(x->plain_equal));
     set(b, o, "plain_different", number(x->plain_different));
+    set(b, o, "loss", loss(b, x));
     set(b, o, "linears", rows);
     return o;
 }

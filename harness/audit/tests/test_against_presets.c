@@ -153,6 +153,8 @@ START_TEST(every_preset_fits_and_one_planted_code_is_found) {
                   k.u.findings.n > 0 ? k.u.findings.list[0].detail : "");
     ck_assert_str_eq(g->engine, p->engine);
     ck_assert_uint_eq(g->rows[0].n_codes, OUT * IN);
+    ck_assert_uint_eq(g->loss.linears, 0); // of NVFP4 alone
+    ck_assert_double_eq(g->rows[0].loss_ratio, 0);
     ck_assert_uint_eq(g->rows[0].n_scales, (uint64_t)(ceil_of(OUT, p->tile_rows) * ceil_of(IN, p->group)));
     uint8_t *codes = kit_data(&k, kit_name(&k, DOWN, p->codes));
     codes[17] ^= 0x01;

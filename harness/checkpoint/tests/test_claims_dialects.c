@@ -255,6 +255,14 @@ START_TEST(two_gptq_files_that_differ_are_found) {
 }
 END_TEST
 
+START_TEST(control_characters_of_a_key_are_shown_escaped) {
+    read_config("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128,"
+                "\"dynamic\":{\"+:.*up\\u007f?_proj\":{\"bits\":8}}}}");
+    by_scheme(UP, "gptq int8 g128");
+    ck_assert_ptr_nonnull(strstr(claim(UP).by, "dynamic.+:.*up\\u007f?_proj"));
+}
+END_TEST
+
 START_TEST(gptq_varies_by_pattern_and_names) {
     read_config(
         "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128,\"lm_head\":true,"

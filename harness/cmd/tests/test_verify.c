@@ -240,7 +240,10 @@ START_TEST(statistics_and_against_are_in_the_object_when_asked_for) {
     cli(&r, "verify", sound, "--json", "--statistics", "--against", original, NULL);
     json_t *answer = json_answer();
     ck_assert(json_is_array(json_object_get(answer, "statistics")));
-    ck_assert(json_is_object(json_object_get(answer, "against")));
+    const json_t *against = json_object_get(answer, "against"), *loss = json_object_get(against, "loss");
+    ck_assert_double_gt(json_real_value(json_object_get(loss, "mean")), 1.0);
+    ck_assert_double_ge(json_real_value(json_object_get(loss, "worst")),
+                        json_real_value(json_object_get(loss, "mean")));
     ck_assert(json_is_string(json_object_get(answer, "engine")));
     json_decref(answer);
 }
