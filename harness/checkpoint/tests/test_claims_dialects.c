@@ -303,6 +303,7 @@ int main(void) {
     tcase_add_test(tc, gptq_beside_config_json_and_without_a_method);
     tcase_add_test(tc, awq_beside_config_json_and_without_a_method);
     tcase_add_test(tc, two_gptq_files_that_differ_are_found);
+    tcase_add_test(tc, control_characters_of_a_key_are_shown_escaped);
     tcase_add_test(tc, gptq_varies_by_pattern_and_names);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
