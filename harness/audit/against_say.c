@@ -50,12 +50,20 @@ static bool is_clipped(const qp_ag_pass *p, const qp_ag_linear *l) {
     return true;
 }
 
+// The right codes in the wrong places: no recipe, however it moved the weights, gives that by chance.
+static bool is_misplaced(const qp_ag_linear *l) {
+    static const char *const classes[] = {"nibble swap", "codes transposed", "scales transposed", "swizzle"};
+    for (int i = 0; l->class != NULL && i < QP_COUNT(classes); i++)
+        if (strncmp(l->class, classes[i], strlen(classes[i])) == 0) return true;
+    return false;
+}
+
 // A searched scale gives codes that follow from it, a damaged one does not.
 static void settle(qp_ag_pass *p, qp_ag_linear *l) {
     const qp_ag_tally *t = &l->tally;
     const qp_ag_trial *trial = l->n_trials > 0 ? &l->trials[l->at] : NULL;
     l->again = false;
-    if (trial == NULL || !qp_ag_misfits(l)) return;
+    if (trial == NULL || !qp_ag_misfits(l) || is_misplaced(l)) return;
     if (l->unlikely && (many(t->codes_differ, t->n_codes) ||
                         many(t->chosen + t->scales_differ, t->n_scales) || trial->global_differs))
         l->why_not = reason_of(l);

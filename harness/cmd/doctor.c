@@ -284,7 +284,8 @@ qp_status qp_cmd_doctor(int argc, char **argv, int *exit_code, qp_err *err) {
         QP_TRY_GOTO(status, laws_alone(&d, &t, err), out);
     }
     if (only == NULL || is_damage(only)) {
-        QP_TRY_GOTO(status, qp_doctor_damages(d.scratch, only, d.verbose, stdout, &damages, err), out);
+        QP_TRY_GOTO(status, qp_doctor_damages(d.scratch, d.data_dir, only, d.verbose, stdout, &damages, err),
+                    out);
         t.problems += damages.problems;
     }
     printf("doctor: %d mutants, %d live, %d killed by name, %d with nothing unlisted; %d checks; clean runs "

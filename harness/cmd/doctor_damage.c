@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The damage matrix: sound checkpoints of every preset have nothing above note, and --against derives them;
-// each damage that fits one is found by the rule named for it, at the tensor it struck, with no other rule
-// beside it but those listed.
+// The damage matrix: sound checkpoints (every preset, and what real packages wrote) have nothing above note,
+// and --against derives them; each damage that fits one is found by the rule named for it, at the tensor it
+// struck, with no other rule beside it but those listed.
 #include <string.h>
 
 #include "audit/audit.h"
@@ -12,14 +12,17 @@
 // A hidden size of 128 keeps the whole matrix within seconds; three shards, so that an index is there.
 enum { HIDDEN = 128, SHARDS = 3, SEED = 5 };
 
+static const char SIN_PRESET[] = "modelopt-nvfp4"; // that wrong exporters write
+
 typedef struct cell { // one damage on one checkpoint
     bool fits, found;
     int unlisted;
     const char *where, *first; // first: the first finding that was not wanted
 } cell;
 
-typedef struct row { // one preset
+typedef struct row { // one sound checkpoint: a preset of the writer, or a folder of a real package
     qp_arena *arena;
+    qp_doctor_sound sound;
     bool clean;
     const char *dialect, *first;
     uint64_t judged, derived, underivable, mismatched;
@@ -28,7 +31,8 @@ typedef struct row { // one preset
 
 typedef struct matrix {
     const char *scratch, *only;
-    row *rows; // qp_synth_n_presets
+    row *rows;
+    int n_rows; // presets first
 } matrix;
 
 bool qp_doctor_listed(const char *words, const char *word) {
@@ -106,52 +110,56 @@ out:
 }
 
 // Codes and scales that follow from no original can be compared with nothing.
-static bool can_tell(const qp_damage *d, const qp_synth_preset *p) {
-    return !d->against || p->derivable || d->rule == NULL || !strcmp(d->rule, "bytes-differ");
+static bool can_tell(const qp_damage *d, const row *r) {
+    return !d->against || r->sound.derivable || d->rule == NULL || !strcmp(d->rule, "bytes-differ");
 }
 
 static qp_status one_damage(const qp_damage *d, const char *base, row *r, cell *c, qp_err *err) {
-    const char *sound, *original, *sick;
+    const char *sick;
     qp_arena *own = qp_arena_new();
     qp_status status = QP_OK;
     if (own == NULL) QP_FAIL(QP_NOMEM, "no memory");
-    QP_TRY_GOTO(status, qp_arena_printf(own, &sound, err, "%s/sound", base), out);
-    QP_TRY_GOTO(status, qp_arena_printf(own, &original, err, "%s/original", base), out);
     QP_TRY_GOTO(status, qp_arena_printf(own, &sick, err, "%s/%s", base, d->name), out);
-    QP_TRY_GOTO(
-        status,
-        qp_damage_apply(d, sound, sick, SEED + (uint64_t)(d - qp_damages), own, &c->fits, &c->where, err),
-        out);
+    QP_TRY_GOTO(status,
+                qp_damage_apply(d, r->sound.folder, sick, SEED + (uint64_t)(d - qp_damages), own, &c->fits,
+                                &c->where, err),
+                out);
     if (!c->fits) goto out;
     QP_TRY_GOTO(status, qp_arena_strdup(r->arena, c->where, &c->where, err), out);
-    QP_TRY_GOTO(status, judge_damage(d, sick, original, r, c, err), out);
+    QP_TRY_GOTO(status, judge_damage(d, sick, r->sound.original, r, c, err), out);
     QP_TRY_GOTO(status, qp_dir_remove(sick, err), out);
 out:
     qp_arena_free(own);
     return status;
 }
 
-static qp_status one_preset(void *ctx, int thread, uint64_t item, qp_err *err) {
-    const matrix *m = ctx;
-    const qp_synth_preset *p = &qp_synth_presets[item];
-    row *r = &m->rows[item];
-    const char *base, *sound, *original;
-    (void)thread;
-    QP_TRY(qp_arena_printf(r->arena, &base, err, "%s/%s", m->scratch, p->name));
-    QP_TRY(qp_arena_printf(r->arena, &sound, err, "%s/sound", base));
-    QP_TRY(qp_arena_printf(r->arena, &original, err, "%s/original", base));
+static qp_status write_preset(const qp_synth_preset *p, const char *base, row *r, qp_err *err) {
+    r->sound = (qp_doctor_sound){.name = p->name, .dialect = p->dialect, .derivable = p->derivable};
+    QP_TRY(qp_arena_printf(r->arena, &r->sound.folder, err, "%s/sound", base));
+    QP_TRY(qp_arena_printf(r->arena, &r->sound.original, err, "%s/original", base));
     const qp_synth_options o = {.preset = p->name,
-                                .folder = sound,
-                                .original = original,
+                                .folder = r->sound.folder,
+                                .original = r->sound.original,
                                 .moe = true,
                                 .hidden = HIDDEN,
                                 .seed = SEED,
                                 .shards = SHARDS};
-    QP_TRY(qp_synth_write(&o, r->arena, err));
-    QP_TRY(judge_clean(sound, original, r, err));
+    return qp_synth_write(&o, r->arena, err);
+}
+
+static qp_status one_checkpoint(void *ctx, int thread, uint64_t item, qp_err *err) {
+    const matrix *m = ctx;
+    row *r = &m->rows[item];
+    const char *base;
+    (void)thread;
+    QP_TRY(qp_arena_printf(r->arena, &base, err, "%s/%d", m->scratch, (int)item));
+    QP_TRY(qp_dir_make(base, err));
+    if (item < (uint64_t)qp_synth_n_presets) QP_TRY(write_preset(&qp_synth_presets[item], base, r, err));
+    QP_TRY(judge_clean(r->sound.folder, r->sound.original, r, err));
+    if (r->sound.real) r->sound.derivable = r->underivable == 0;
     QP_TRY(QP_NEW(r->arena, r->cells, qp_n_damages));
     for (int k = 0; k < qp_n_damages; k++)
-        if ((m->only == NULL || !strcmp(m->only, qp_damages[k].name)) && can_tell(&qp_damages[k], p))
+        if ((m->only == NULL || !strcmp(m->only, qp_damages[k].name)) && can_tell(&qp_damages[k], r))
             QP_TRY(one_damage(&qp_damages[k], base, r, &r->cells[k], err));
     return qp_dir_remove(base, err);
 }
@@ -163,7 +171,7 @@ static qp_status one_sin(const char *scratch, const qp_damage *d, row *r, cell *
     const char *sick, *original;
     QP_TRY(qp_arena_printf(r->arena, &sick, err, "%s/%s", scratch, d->name));
     QP_TRY(qp_arena_printf(r->arena, &original, err, "%s-original", sick));
-    const qp_synth_options o = {.preset = "modelopt-nvfp4",
+    const qp_synth_options o = {.preset = SIN_PRESET,
                                 .folder = sick,
                                 .original = original,
                                 .moe = true,
@@ -182,17 +190,19 @@ static qp_status one_sin(const char *scratch, const qp_damage *d, row *r, cell *
 // ---- what is shown
 // -------------------------------------------------------------------------------------------------------------------
 
-static bool sound_enough(const row *r, const qp_synth_preset *p) {
-    const bool quantized = strcmp(p->dialect, "plain") != 0;
-    return r->clean && !strcmp(r->dialect, p->dialect) && (r->judged > 0) == quantized &&
-           r->mismatched == 0 && (!p->derivable || (r->underivable == 0 && (r->derived > 0) == quantized));
+static bool sound_enough(const row *r) {
+    const bool quantized = strcmp(r->sound.dialect, "plain") != 0;
+    return r->clean && !strcmp(r->dialect, r->sound.dialect) && (r->judged > 0) == quantized &&
+           r->mismatched == 0 &&
+           (!r->sound.derivable || (r->underivable == 0 && (r->derived > 0) == quantized));
 }
 
 static void show_clean(const matrix *m, FILE *out, qp_damage_tally *t) {
-    for (int i = 0; i < qp_synth_n_presets; i++) {
+    for (int i = 0; i < m->n_rows; i++) {
         const row *r = &m->rows[i];
-        const bool good = sound_enough(r, &qp_synth_presets[i]);
-        t->presets++;
+        const bool good = sound_enough(r);
+        t->checkpoints++;
+        t->real += r->sound.real;
         t->clean += good;
         t->linears += r->derived;
         t->problems += !good;
@@ -200,20 +210,20 @@ static void show_clean(const matrix *m, FILE *out, qp_damage_tally *t) {
         fprintf(out,
                 "sound %s: dialect %s, %llu judged, %llu derived, %llu underivable, %llu mismatched; %s   <- "
                 "PROBLEM\n",
-                qp_synth_presets[i].name, r->dialect, (unsigned long long)r->judged,
-                (unsigned long long)r->derived, (unsigned long long)r->underivable,
-                (unsigned long long)r->mismatched, r->first != NULL ? r->first : "nothing above note");
+                r->sound.name, r->dialect, (unsigned long long)r->judged, (unsigned long long)r->derived,
+                (unsigned long long)r->underivable, (unsigned long long)r->mismatched,
+                r->first != NULL ? r->first : "nothing above note");
     }
     if (out != NULL)
-        fprintf(
-            out,
-            "sound checkpoints: %d of %d presets have nothing above note; --against derives %llu linears\n",
-            t->clean, t->presets, (unsigned long long)t->linears);
+        fprintf(out,
+                "sound checkpoints: %d of %d have nothing above note (%d presets, %d by real packages); "
+                "--against derives %llu linears\n",
+                t->clean, t->checkpoints, t->checkpoints - t->real, t->real, (unsigned long long)t->linears);
 }
 
-// cells: what became of the damage, on each of n presets.
-static void show_damage(const qp_damage *d, const cell *const *cells, int n, bool verbose, FILE *out,
-                        qp_damage_tally *t) {
+// cells: what became of the damage, on each of n checkpoints.
+static void show_damage(const qp_damage *d, const cell *const *cells, const row *rows, int n, bool verbose,
+                        FILE *out, qp_damage_tally *t) {
     const cell *example = NULL;
     int fits = 0, found = 0;
     for (int i = 0; i < n; i++) {
@@ -237,8 +247,8 @@ static void show_damage(const qp_damage *d, const cell *const *cells, int n, boo
     for (int i = 0; i < n; i++) {
         const cell *c = cells[i];
         if (!c->fits || (!verbose && c->found && c->unlisted == 0)) continue;
-        fprintf(out, "          %s at %s: %s%s%s\n", n == 1 ? "modelopt-nvfp4" : qp_synth_presets[i].name,
-                c->where, c->found ? "found" : "NOT FOUND", c->unlisted > 0 ? ", unlisted " : "",
+        fprintf(out, "          %s at %s: %s%s%s\n", rows[i].sound.name, c->where,
+                c->found ? "found" : "NOT FOUND", c->unlisted > 0 ? ", unlisted " : "",
                 c->unlisted > 0 ? c->first : "");
     }
 }
@@ -246,29 +256,43 @@ static void show_damage(const qp_damage *d, const cell *const *cells, int n, boo
 static qp_status show_all(const matrix *m, qp_arena *a, bool verbose, FILE *out, qp_damage_tally *t,
                           qp_err *err) {
     const cell **cells;
-    QP_TRY(QP_NEW(a, cells, qp_synth_n_presets));
+    QP_TRY(QP_NEW(a, cells, m->n_rows));
     if (out != NULL)
         fprintf(out, "%-26s %-12s %-20s %-12s %s\n", "damage", "mutant", "found by", "checkpoints",
                 "for example at");
     for (int k = 0; k < qp_n_damages; k++) {
         if (m->only != NULL && strcmp(m->only, qp_damages[k].name) != 0) continue;
-        for (int i = 0; i < qp_synth_n_presets; i++) cells[i] = &m->rows[i].cells[k];
-        show_damage(&qp_damages[k], cells, qp_synth_n_presets, verbose, out, t);
+        for (int i = 0; i < m->n_rows; i++) cells[i] = &m->rows[i].cells[k];
+        show_damage(&qp_damages[k], cells, m->rows, m->n_rows, verbose, out, t);
     }
     for (int k = 0; k < qp_n_synth_sins; k++) {
-        row r = {.arena = a};
+        row r = {.arena = a, .sound.name = SIN_PRESET};
         cell c = {0};
         const cell *only = &c;
         if (m->only != NULL && strcmp(m->only, qp_synth_sins[k].name) != 0) continue;
         QP_TRY(one_sin(m->scratch, &qp_synth_sins[k], &r, &c, err));
-        show_damage(&qp_synth_sins[k], &only, 1, verbose, out, t);
+        show_damage(&qp_synth_sins[k], &only, &r, 1, verbose, out, t);
     }
     show_clean(m, out, t);
     return QP_OK;
 }
 
-qp_status qp_doctor_damages(const char *scratch, const char *only, bool verbose, FILE *out,
-                            qp_damage_tally *t, qp_err *err) {
+static qp_status add_real(matrix *m, const char *data_dir, qp_arena *a, qp_err *err) {
+    qp_doctor_sound *real;
+    int n_real = 0;
+    if (data_dir != NULL) QP_TRY(qp_doctor_real(data_dir, a, &real, &n_real, err));
+    m->n_rows = qp_synth_n_presets + n_real;
+    QP_TRY(QP_NEW(a, m->rows, m->n_rows));
+    for (int i = 0; i < m->n_rows; i++) {
+        m->rows[i].arena = qp_arena_new();
+        if (m->rows[i].arena == NULL) QP_FAIL(QP_NOMEM, "no memory");
+        if (i >= qp_synth_n_presets) m->rows[i].sound = real[i - qp_synth_n_presets];
+    }
+    return QP_OK;
+}
+
+qp_status qp_doctor_damages(const char *scratch, const char *data_dir, const char *only, bool verbose,
+                            FILE *out, qp_damage_tally *t, qp_err *err) {
     matrix m = {.only = only};
     qp_arena *a = qp_arena_new();
     qp_status status = QP_OK;
@@ -276,15 +300,11 @@ qp_status qp_doctor_damages(const char *scratch, const char *only, bool verbose,
     if (a == NULL) QP_FAIL(QP_NOMEM, "no memory");
     json_object_seed(0); // before threads do it
     QP_TRY_GOTO(status, qp_arena_printf(a, &m.scratch, err, "%s/damages", scratch), out);
-    QP_TRY_GOTO(status, QP_NEW(a, m.rows, qp_synth_n_presets), out);
-    for (int i = 0; i < qp_synth_n_presets; i++) {
-        m.rows[i].arena = qp_arena_new();
-        if (m.rows[i].arena == NULL) QP_FAIL_GOTO(status, out, QP_NOMEM, "no memory");
-    }
-    QP_TRY_GOTO(status, qp_work_run((uint64_t)qp_synth_n_presets, 0, one_preset, &m, err), out);
+    QP_TRY_GOTO(status, add_real(&m, data_dir, a, err), out);
+    QP_TRY_GOTO(status, qp_work_run((uint64_t)m.n_rows, 0, one_checkpoint, &m, err), out);
     QP_TRY_GOTO(status, show_all(&m, a, verbose, out, t, err), out);
 out:
-    for (int i = 0; m.rows != NULL && i < qp_synth_n_presets; i++)
+    for (int i = 0; m.rows != NULL && i < m.n_rows; i++)
         if (m.rows[i].arena != NULL) qp_arena_free(m.rows[i].arena);
     qp_arena_free(a);
     return status;
