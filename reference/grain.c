@@ -50,15 +50,6 @@ bool ref_grain_starts(const ref_grain *g, int64_t row) {
     }
 }
 
-float ref_block_amax(qp_dtype dtype, const void *x, int64_t first, int64_t n, bool nan_wins) {
-    uint32_t max = 0;
-    for (int64_t i = first; i < first + n; i++) {
-        const uint32_t a = ref_abs(ref_load_f32(dtype, x, i));
-        if (a > max && (nan_wins || a <= REF_F32_INF)) max = a;
-    }
-    return ref_float(max);
-}
-
 // Magnitudes of one type order as integers, NaN above Inf; only the largest is widened.
 static uint32_t run_max(qp_dtype dtype, const void *x, int64_t first, int64_t n) {
     const char *at = (const char *)x + (size_t)first * qp_dtype_bytes(dtype);
@@ -72,14 +63,28 @@ static uint32_t run_max(qp_dtype dtype, const void *x, int64_t first, int64_t n)
         }
         return ref_abs(ref_to_f32(dtype, max));
     }
-    uint16_t max = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t v;
-        memcpy(&v, at + 2 * i, 2);
-        v &= 0x7fff;
-        max = v > max ? v : max;
+    uint16_t lanes[REF_RUN] = {0}, max = 0; // a maximum has no order: sixteen side by side
+    for (int64_t i = 0; i < n; i += REF_RUN) {
+        uint16_t v[REF_RUN] = {0};
+        if (n - i >= REF_RUN)
+            memcpy(v, at + 2 * i, sizeof v);
+        else
+            memcpy(v, at + 2 * i, 2 * (size_t)(n - i));
+        for (int k = 0; k < REF_RUN; k++) v[k] &= 0x7fff;
+        for (int k = 0; k < REF_RUN; k++) lanes[k] = v[k] > lanes[k] ? v[k] : lanes[k];
     }
+    for (int k = 0; k < REF_RUN; k++) max = lanes[k] > max ? lanes[k] : max;
     return ref_abs(ref_to_f32(dtype, max));
+}
+
+float ref_block_amax(qp_dtype dtype, const void *x, int64_t first, int64_t n, bool nan_wins) {
+    uint32_t max = 0;
+    if (nan_wins) return ref_float(run_max(dtype, x, first, n));
+    for (int64_t i = first; i < first + n; i++) {
+        const uint32_t a = ref_abs(ref_load_f32(dtype, x, i));
+        if (a > max && a <= REF_F32_INF) max = a;
+    }
+    return ref_float(max);
 }
 
 void ref_amax(qp_grain grain, qp_dtype dtype, int64_t rows, int64_t cols, int64_t block_rows,

@@ -78,17 +78,8 @@ uint32_t ref_e2m3_decode(uint8_t code) {
 
 uint8_t ref_e2m1_encode(uint32_t f32) {
     const uint8_t sign = (uint8_t)((f32 >> 28) & 8);
-    if (ref_abs(f32) >= REF_F32_INF) return sign | REF_E2M1_MAX; // Inf saturates; the type has no NaN
-    // The table of numerics 4.1: how many bounds a has passed; a tie goes to the even code.
-    const float a = ref_float(ref_abs(f32));
-    const int code =
-        (a > 0.25f) + (a >= 0.75f) + (a > 1.25f) + (a >= 1.75f) + (a > 2.5f) + (a >= 3.5f) + (a > 5.0f);
-    return (uint8_t)(sign | code);
-}
-
-float ref_e2m1_magnitude(uint32_t code) {
-    static const float values[8] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
-    return values[code & 7];
+    if (ref_is_nan(f32)) return sign | REF_E2M1_MAX; // the type has no NaN
+    return (uint8_t)(sign | ref_e2m1_chain(ref_float(ref_abs(f32))));
 }
 
 uint32_t ref_e2m1_decode(uint8_t nibble) {

@@ -63,6 +63,22 @@ uint32_t ref_load_f32(qp_dtype t, const void *base, int64_t i) {
     }
 }
 
+static uint32_t bf16_at(const unsigned char *at) {
+    uint16_t half;
+    memcpy(&half, at, sizeof half);
+    const uint32_t image = (uint32_t)half << 16;
+    return ref_is_nan(image) ? REF_F32_NAN : image;
+}
+
+void ref_load_run(qp_dtype t, const void *base, int64_t first, int64_t n, uint32_t out[REF_RUN]) {
+    const unsigned char *at = (const unsigned char *)base + first * (int64_t)qp_dtype_bytes(t);
+    if (t == QP_BF16 && n == REF_RUN) {
+        for (int i = 0; i < REF_RUN; i++) out[i] = bf16_at(at + 2 * i);
+        return;
+    }
+    for (int i = 0; i < REF_RUN; i++) out[i] = i < n ? ref_load_f32(t, at, i) : 0;
+}
+
 void ref_store_f32(qp_dtype t, void *base, int64_t i, uint32_t f32) {
     unsigned char *at = (unsigned char *)base + i * (int64_t)qp_dtype_bytes(t);
     uint32_t word = ref_from_f32(t, f32);

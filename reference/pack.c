@@ -15,10 +15,13 @@ typedef struct block {
 
 // The sign is that of the quotient, by comparison: -0 and NaN have none, a negative value that rounds to zero
 // keeps it.
-static uint8_t encode(float z) {
-    const uint32_t image = ref_image(z);
-    if (ref_is_nan(image)) return REF_E2M1_MAX;
-    return (uint8_t)((z < 0.0f ? 8 : 0) | (ref_e2m1_encode(image) & 7));
+static inline uint32_t encode(float z) {
+    const uint32_t code = ref_e2m1_chain(ref_float(ref_abs(ref_image(z))));
+    return code + (z < 0.0f ? 8 : 0);
+}
+
+static inline uint32_t unless_nan(float z, uint32_t code) {
+    return z != z ? REF_E2M1_MAX : code;
 }
 
 // The table of values has +0 at nibble 8.
@@ -38,20 +41,39 @@ uint8_t ref_get_nibble(const uint8_t *row, int64_t col, bool even_high) {
     return high ? row[col / 2] >> 4 : row[col / 2] & 15;
 }
 
-static void quantize_block(const block *b, float scale, qp_coverage *cov) {
+static void put_run(uint8_t *row, int64_t col, int64_t n, const uint32_t nibbles[REF_RUN]) {
+    int64_t i = 0;
+    for (; col % 2 == 0 && i + 1 < n; i += 2)
+        row[(col + i) / 2] = (uint8_t)(nibbles[i] | nibbles[i + 1] << 4);
+    for (; i < n; i++) ref_put_nibble(row, col + i, (uint8_t)nibbles[i], false);
+}
+
+// n <= REF_RUN elements from col.
+static void quantize_run(const block *b, int64_t col, int64_t n, float scale, qp_coverage *cov) {
     const qp_dtype t = b->spec->dtype;
-    for (int64_t c = b->col0; c < b->col1; c++) {
-        const uint32_t in = ref_load_f32(t, b->x, b->row_first + c);
-        const float z = ref_float(in) / scale;
-        const uint8_t nibble = encode(z);
-        ref_cover_input(cov, in);
-        ref_cover_e2m1(cov, ref_image(z), nibble);
-        ref_put_nibble(b->codes, c, nibble, false);
-        if (b->values != NULL) ref_store_f32(t, b->values, b->row_first + c, decode(nibble, scale));
+    uint32_t in[REF_RUN];
+    float z[REF_RUN];
+    uint32_t nibbles[REF_RUN];
+    ref_load_run(t, b->x, b->row_first + col, n, in);
+    for (int i = 0; i < REF_RUN; i++) z[i] = ref_float(in[i]) / scale;
+    for (int i = 0; i < REF_RUN; i++) nibbles[i] = encode(z[i]);
+    for (int i = 0; i < REF_RUN; i++) nibbles[i] = unless_nan(z[i], nibbles[i]);
+    put_run(b->codes, col, n, nibbles);
+    for (int i = 0; i < n && cov != NULL; i++) {
+        ref_cover_input(cov, in[i]);
+        ref_cover_e2m1(cov, ref_image(z[i]), (uint8_t)nibbles[i]);
     }
+    for (int i = 0; i < n && b->values != NULL; i++)
+        ref_store_f32(t, b->values, b->row_first + col + i, decode((uint8_t)nibbles[i], scale));
+}
+
+static void quantize_block(const block *b, float scale, qp_coverage *cov) {
+    for (int64_t c = b->col0; c < b->col1; c += REF_RUN)
+        quantize_run(b, c, b->col1 - c < REF_RUN ? b->col1 - c : REF_RUN, scale, cov);
     // An odd row ends in a nibble of padding, which is quantized like any zero.
+    const float pad = 0.0f / scale;
     if (b->col1 == b->spec->cols && b->col1 % 2 == 1)
-        ref_put_nibble(b->codes, b->col1, encode(0.0f / scale), false);
+        ref_put_nibble(b->codes, b->col1, (uint8_t)unless_nan(pad, encode(pad)), false);
 }
 
 void ref_quant_nvfp4(const ref_spec *s, int64_t row0, int64_t n_rows, const void *x, uint8_t *codes,

@@ -113,11 +113,31 @@ static inline bool ref_magnitude_is_tie(uint32_t abs_image, int mant_bits, int b
     return rest == half && code + 1 <= max_code;
 }
 
+// Code of a magnitude by the table of numerics 4.1: how many bounds a has passed; a tie goes to the even
+// code. Inf passes all of them, NaN none.
+static inline uint32_t ref_e2m1_chain(float a) {
+    uint32_t code = a > 0.25f ? 1 : 0;
+    code += a >= 0.75f ? 1 : 0;
+    code += a > 1.25f ? 1 : 0;
+    code += a >= 1.75f ? 1 : 0;
+    code += a > 2.5f ? 1 : 0;
+    code += a >= 3.5f ? 1 : 0;
+    code += a > 5.0f ? 1 : 0;
+    return code;
+}
+
+enum { REF_RUN = 16 };
+// The fp32 images of n <= REF_RUN elements from first, zeros behind them.
+void ref_load_run(qp_dtype t, const void *base, int64_t first, int64_t n, uint32_t out[REF_RUN]);
+
 // Integer nearest to f, ties to even; keeps the sign of zero, NaN and Inf.
 float ref_rint(float f);
 // E4M3 and E2M1 values as floats.
 float ref_e4m3_value(uint8_t code);
-float ref_e2m1_magnitude(uint32_t code); // 0..7 -> 0 .. 6
+static inline float ref_e2m1_magnitude(uint32_t code) { // 0..7 -> 0 .. 6
+    static const float values[8] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+    return values[code & 7];
+}
 
 // ---- the grain of a spec: which amax belongs to which element
 // ---------------------------------------------------------

@@ -103,7 +103,7 @@ static qp_status run(qp_ag_pass *p, qp_err *err) {
     QP_TRY(qp_ag_judge_all(p, measured, true, err));
     QP_TRY(qp_ag_say(p, err));
     QP_TRY(qp_ag_losses(p, err));
-    const qp_ag_plain plain = {p->u, &p->other, p->folded, QP_AG_LAYERS};
+    const qp_ag_plain plain = {p->u, &p->other, p->folded, QP_AG_LAYERS, p->threads};
     return qp_ag_plain_run(&plain, p->a, p->f, g, err);
 }
 

@@ -95,8 +95,8 @@ uint64_t qp_ag_scale_at(const qp_ag_view *v, int64_t e, int64_t tile_row, int64_
 uint32_t qp_ag_scale(const qp_ag_view *v, int64_t e, int64_t tile_row, int64_t tile_col);
 uint32_t qp_ag_global(const qp_ag_view *v); // fp32 image, 1.0 where the scheme has none
 int qp_ag_zero(const qp_ag_view *v, int64_t e, int64_t row, int64_t tile_col); // 0 where there is none
-// The value that code and scale mean, fp32 products: for distances, not for bits.
-float qp_ag_value(const qp_ag_view *v, uint8_t code, float scale, int zero);
+// What is stored means (level - zero) * scale, in fp32: for distances, not for bits.
+float qp_ag_level(const qp_ag_view *v, uint8_t code);
 float qp_ag_scale_value(const qp_ag_view *v, uint32_t image); // with the global scale in it
 
 // ---- what the reference makes of it
@@ -118,6 +118,7 @@ typedef struct qp_ag_window {
     uint32_t *scales;   // out, images, one per tile of the window
     int32_t *zeros;     // out, QP_AG_CT_ASYM
     uint8_t *near_ties; // out, per tile: a search could as well have taken the stored scale
+    double *wide;       // for a row of x
     void *scratch;      // qp_ag_scratch bytes
 } qp_ag_window;
 

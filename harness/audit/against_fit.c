@@ -167,17 +167,42 @@ static bool retried(const qp_ag_linear *l) {
     return qp_ag_has_source(l) && l->again;
 }
 
-// Every trial on a few rows that did not fit; the likeliest of the others comes next.
-static int next_trial(qp_ag_pass *p, qp_ag_linear *l, const bool *done) {
+// A few rows.
+static qp_ag_item probe_at(qp_ag_linear *l, const qp_ag_place *place) {
     const int64_t unit = qp_ag_unit(&l->view);
     const int64_t some = PROBE / l->m->in > unit ? PROBE / l->m->in / unit * unit : unit;
-    const int64_t row0 = l->odd.row / unit * unit, left = l->m->out - row0;
-    const qp_ag_item odd = {l, l->odd.e, row0, left < some ? left : some};
+    const int64_t row0 = place->row / unit * unit, left = l->m->out - row0;
+    return (qp_ag_item){l, place->e, row0, left < some ? left : some};
+}
+
+// The first of the trials that do best on the first rows: the one to judge the whole linear under.
+static qp_status guess_item(void *ctx, int thread, uint64_t item, qp_err *err) {
+    const qp_ag_pass *p = ctx;
+    static const qp_ag_place start = {0};
+    qp_ag_linear *l = &p->linears[item];
+    (void)err;
+    if (!qp_ag_has_source(l)) return QP_OK;
+    const qp_ag_item first = probe_at(l, &start);
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < l->n_trials && least > 0; i++) {
+        qp_ag_tally t;
+        qp_ag_judge(&first, &l->trials[i], false, &p->rooms[thread], &t);
+        const uint64_t score = score_of(&t, &l->trials[i]);
+        if (score >= least) continue;
+        least = score;
+        l->at = i;
+    }
+    return QP_OK;
+}
+
+// Every trial on a few rows that did not fit; the likeliest of the others comes next.
+static int next_trial(qp_ag_pass *p, qp_ag_linear *l, const bool *done) {
+    const qp_ag_item odd = probe_at(l, &l->odd);
     int best = -1;
     for (int i = 0; i < l->n_trials; i++) {
         qp_ag_tally t;
         qp_ag_trial *trial = &l->trials[i];
-        if (done[i] && i != 0) continue;
+        if (done[i] && i != l->at) continue;
         if (trial->score == 0) {
             qp_ag_judge(&odd, trial, false, &p->rooms[0], &t);
             trial->score = 1 + score_of(&t, trial);
@@ -198,7 +223,8 @@ static qp_status further_rules(qp_ag_pass *p, qp_err *err) {
     } * states;
     QP_TRY(QP_NEW(p->a, states, p->n));
     for (uint64_t i = 0; i < p->n; i++) {
-        states[i].done[0] = true;
+        states[i].best = p->linears[i].at;
+        states[i].done[states[i].best] = true;
         states[i].tally = p->linears[i].tally;
         states[i].odd = p->linears[i].odd;
     }
@@ -299,6 +325,7 @@ qp_status qp_ag_fit(qp_ag_pass *p, qp_err *err) {
     QP_TRY(take_amax(p, err));
     for (uint64_t i = 0; i < p->n; i++)
         if (qp_ag_has_source(&p->linears[i])) qp_ag_trials(&p->linears[i]);
+    QP_TRY(qp_work_run(p->n, p->threads, guess_item, p, err));
     QP_TRY(qp_ag_judge_all(p, first_try, false, err));
     QP_TRY(further_rules(p, err));
     return agree(p, err);

@@ -10,17 +10,19 @@ static int64_t max_of(int64_t a, int64_t b) {
 
 qp_status qp_ag_room(qp_ag_scratch_room *r, const qp_ag_linear *const *linears, uint64_t n, qp_arena *a,
                      qp_err *err) {
-    int64_t elems = 1, tiles = 1;
+    int64_t elems = 1, tiles = 1, columns = 1;
     size_t scratch = 1;
     for (uint64_t i = 0; i < n; i++) {
         const qp_ag_linear *l = linears[i];
         const size_t s = qp_ag_scratch(l->window_rows, l->m->in);
+        columns = max_of(columns, l->m->in);
         elems = max_of(elems, l->window_rows * (l->m->in + 1));
         tiles = max_of(tiles, l->window_rows * l->view.scale_cols);
         scratch = s > scratch ? s : scratch;
     }
     QP_TRY(qp_arena_get(a, (size_t)elems * sizeof(uint32_t), &r->x, err));
     QP_TRY(qp_arena_get(a, scratch, &r->rule, err));
+    QP_TRY(QP_NEW(a, r->wide, columns));
     QP_TRY(QP_NEW(a, r->got, elems));
     QP_TRY(QP_NEW(a, r->want, elems));
     QP_TRY(QP_NEW(a, r->other, elems));
@@ -54,6 +56,7 @@ void qp_ag_window_of(const qp_ag_item *item, const qp_ag_trial *t, const qp_ag_s
                         .scales = room->scales,
                         .zeros = room->zeros,
                         .near_ties = room->near_ties,
+                        .wide = room->wide,
                         .scratch = room->rule};
     w->x = qp_ag_rows(s, l->m->in, item->e * l->m->out + item->row0, item->n_rows, room->x);
 }
@@ -123,9 +126,11 @@ static void count_scale(qp_ag_tally *out, const tile *t, uint32_t want, uint32_t
 // ---- the window
 // ----------------------------------------------------------------------------------------------------------------
 
-static uint32_t stored(const qp_ag_window *w, int64_t i) {
+static void take_stored(const qp_ag_window *w, int64_t n, uint32_t *out) {
     const qp_ag_view *v = w->view;
-    return qp_ag_scale(v, w->e, w->row0 / v->tile_rows + i / v->scale_cols, i % v->scale_cols);
+    const int64_t row0 = w->row0 / v->tile_rows;
+    for (int64_t r = 0; r < n / v->scale_cols; r++)
+        for (int64_t c = 0; c < v->scale_cols; c++) *out++ = qp_ag_scale(v, w->e, row0 + r, c);
 }
 
 static bool zero_fits(const qp_ag_window *w, int64_t i) {
@@ -162,10 +167,11 @@ static void compare(const qp_ag_window *w, const uint8_t *got, const qp_ag_scrat
     bool scales_fit = true;
     out->n_codes = (uint64_t)(w->n_rows * v->m->in);
     out->n_scales = counted ? (uint64_t)n : 0;
+    take_stored(w, n, room->given);
     for (int64_t i = 0; i < n; i++) {
-        room->given[i] = stored(w, i);
         out->near_ties += w->rule->searches && w->near_ties[i];
-        scales_fit &= qp_ag_same_scale(v, w->scales[i], room->given[i]) && zero_fits(w, i);
+        scales_fit &= w->scales[i] == room->given[i] || qp_ag_same_scale(v, w->scales[i], room->given[i]);
+        scales_fit &= v->family != QP_AG_CT_ASYM || zero_fits(w, i);
     }
     if (scales_fit && memcmp(got, w->codes, (size_t)qp_ag_row_bytes(v, w->n_rows)) == 0) return;
     if (!scales_fit && w->rule->takes_given) {
@@ -201,23 +207,50 @@ static int64_t tile_col(const qp_ag_view *v, int64_t c) {
     return group >= 0 && group < v->scale_cols ? group : c / v->tile_cols;
 }
 
+// What a scale, a zero point and a code mean of the elements of a row that share them.
+typedef struct run {
+    const qp_ag_window *w;
+    const float *levels; // by code
+    int64_t r, c0, c1;
+} run;
+
+static double error_of(const run *u, const uint8_t *codes, float scale, int zero) {
+    const qp_ag_window *w = u->w;
+    const float nought = (float)zero;
+    double sum = 0;
+    for (int64_t c = u->c0; c < u->c1; c++) {
+        const float level = u->levels[qp_ag_code(w->view, codes, u->r, c)], value = (level - nought) * scale;
+        sum += square((double)value - w->wide[c]);
+    }
+    return sum;
+}
+
+// Elements from c on that share a scale: act-order has no runs.
+static int64_t end_of_run(const qp_ag_view *v, int64_t c) {
+    if (v->m->part[QP_CK_G_IDX] != NULL) return c + 1;
+    const int64_t end = (c / v->tile_cols + 1) * v->tile_cols;
+    return end < v->m->in ? end : v->m->in;
+}
+
 static void measure(const qp_ag_window *w, const uint8_t *got, bool derived, qp_ag_tally *out) {
     const qp_ag_view *v = w->view;
-    const int64_t in = v->m->in;
+    float levels[256];
+    for (int i = 0; i < QP_COUNT(levels); i++) levels[i] = qp_ag_level(v, (uint8_t)i);
     for (int64_t r = 0; r < w->n_rows; r++) {
-        for (int64_t c = 0; c < in; c++) {
-            const int64_t tc = tile_col(v, c), tr = (w->row0 + r) / v->tile_rows;
-            const double x = qp_ag_number(ref_load_f32(w->dtype, w->x, r * in + c));
-            const float scale = qp_ag_scale_value(v, qp_ag_scale(v, w->e, tr, tc));
-            const int zero = qp_ag_zero(v, w->e, w->row0 + r, tc);
-            out->error += square((double)qp_ag_value(v, qp_ag_code(v, got, r, c), scale, zero) - x);
-            out->power += square(x);
-            if (!derived) continue;
-            const int64_t i = r / v->tile_rows * v->scale_cols + c / v->tile_cols;
-            const int nought = v->family == QP_AG_CT_ASYM ? w->zeros[i] : 0;
-            out->derived_error += square((double)qp_ag_value(v, qp_ag_code(v, w->codes, r, c),
-                                                             qp_ag_scale_value(v, w->scales[i]), nought) -
-                                         x);
+        const int64_t tr = (w->row0 + r) / v->tile_rows;
+        for (int64_t c = 0; c < v->m->in; c++) {
+            w->wide[c] = qp_ag_number(ref_load_f32(w->dtype, w->x, r * v->m->in + c));
+            out->power += square(w->wide[c]);
+        }
+        for (int64_t c = 0, end; c < v->m->in; c = end) {
+            end = end_of_run(v, c);
+            const run u = {w, levels, r, c, end};
+            const int64_t tc = tile_col(v, c), i = r / v->tile_rows * v->scale_cols + c / v->tile_cols;
+            out->error += error_of(&u, got, qp_ag_scale_value(v, qp_ag_scale(v, w->e, tr, tc)),
+                                   qp_ag_zero(v, w->e, w->row0 + r, tc));
+            if (derived)
+                out->derived_error += error_of(&u, w->codes, qp_ag_scale_value(v, w->scales[i]),
+                                               v->family == QP_AG_CT_ASYM ? w->zeros[i] : 0);
         }
     }
 }

@@ -60,6 +60,7 @@ typedef struct qp_ag_scratch_room { // of one thread
     uint8_t *got, *want, *other, *near_ties;
     uint32_t *scales, *given;
     int32_t *zeros;
+    double *wide;
 } qp_ag_scratch_room;
 
 qp_status qp_ag_room(qp_ag_scratch_room *r, const qp_ag_linear *const *linears, uint64_t n, qp_arena *a,
@@ -109,7 +110,7 @@ typedef struct qp_ag_plain {
     const qp_audit *u;
     const qp_ckpt *other;
     const bool *folded; // by layer: linears whose weights were moved beside it
-    int n_folded;
+    int n_folded, threads;
 } qp_ag_plain;
 qp_status qp_ag_plain_run(const qp_ag_plain *p, qp_arena *a, qp_ck_findings *f, qp_against *out, qp_err *err);
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is not quantized must be the original, byte for byte; the same values in another type, and norms that
-// scales were folded into, are notes.
+// What is not quantized must be the original, byte for byte; the same values rounded to another type, and
+// norms that scales were folded into, are notes.
 #include <string.h>
 
 #include "audit/against_pass.h"
+#include "qp/ref.h"
 
 typedef struct plain {
     const qp_ag_plain *p;
     qp_arena *a;
     qp_ck_findings *f;
     qp_against *out;
+    bool *equal; // by tensor: the bytes of the tensor of its name, shape and type
     uint64_t casts, folded, absent, codes;
     const char *first_cast, *first_folded, *first_absent, *first_codes;
 } plain;
@@ -34,10 +36,20 @@ static bool is_float(uint8_t dtype) {
     return dtype == QP_ST_BF16 || dtype == QP_ST_F16 || dtype == QP_ST_F32;
 }
 
-static bool same_values(const qp_ck_tensor *a, const qp_ck_tensor *b) {
-    if (!is_float(a->dtype) || !is_float(b->dtype)) return false;
-    for (uint64_t i = 0; i < a->n_elems; i++)
-        if (qp_ck_f32(a, i) != qp_ck_f32(b, i)) return false;
+static qp_dtype float_type(uint8_t dtype) {
+    return dtype == QP_ST_BF16 ? QP_BF16 : dtype == QP_ST_F16 ? QP_FP16 : QP_FP32;
+}
+
+// Writers of AWQ and GPTQ save what they leave alone as FP16: BF16 below 2^-14 is rounded by it. What
+// overflows is no cast.
+static bool is_cast(const qp_ck_tensor *t, const qp_ck_tensor *o) {
+    if (!is_float(t->dtype) || !is_float(o->dtype)) return false;
+    const qp_dtype type = float_type(t->dtype);
+    for (uint64_t i = 0; i < t->n_elems; i++) {
+        const uint32_t is = qp_ck_f32(t, i), was = qp_ck_f32(o, i);
+        const bool overflow = (is & 0x7fffffff) == 0x7f800000;
+        if (is != was && (overflow || is != ref_to_f32(type, ref_from_f32(type, was)))) return false;
+    }
     return true;
 }
 
@@ -105,11 +117,7 @@ static qp_status compare(plain *s, const qp_ck_tensor *t, const qp_ck_tensor *o,
         return qp_ck_found(s->f, QP_CK_BYTES_DIFFER, t->name, t->n_name, NULL, err,
                            "the original is %s, this is %s", want, got);
     }
-    if (t->dtype == o->dtype && memcmp(t->data, o->data, t->n_bytes) == 0) {
-        s->out->plain_equal++;
-        return QP_OK;
-    }
-    if (t->dtype != o->dtype && same_values(t, o)) {
+    if (t->dtype != o->dtype && is_cast(t, o)) {
         s->out->plain_equal++;
         return count_note(t, &s->casts, &s->first_cast, s->a, err);
     }
@@ -158,6 +166,10 @@ static qp_status compare_rows(plain *s, const qp_ck_tensor *t, bool *found, qp_e
 }
 
 static qp_status one_tensor(plain *s, const qp_ck_tensor *t, qp_err *err) {
+    if (s->equal[t - s->p->u->ckpt.tensors]) {
+        s->out->plain_equal++;
+        return QP_OK;
+    }
     const qp_ck_tensor *o = qp_ag_tensor(s->p->other, t->name, t->n_name);
     bool found = false;
     if (o != NULL && same_shape(t, o)) return compare(s, t, o, err);
@@ -165,6 +177,55 @@ static qp_status one_tensor(plain *s, const qp_ck_tensor *t, qp_err *err) {
     if (found) return QP_OK;
     if (o != NULL) return compare(s, t, o, err);
     return count_note(t, &s->absent, &s->first_absent, s->a, err);
+}
+
+// ---- bytes, by all threads
+// -------------------------------------------------------------------------------------------------------
+
+enum { WINDOW = 4 << 20 }; // bytes
+
+typedef struct window {
+    const qp_ck_tensor *t, *o;
+    uint64_t at;
+    bool equal;
+} window;
+
+static uint64_t windows_of(const qp_ck_tensor *t) {
+    return (t->n_bytes + WINDOW - 1) / WINDOW;
+}
+
+static qp_status compare_window(void *ctx, int thread, uint64_t item, qp_err *err) {
+    window *w = (window *)ctx + item;
+    const uint64_t left = w->t->n_bytes - w->at;
+    (void)thread, (void)err;
+    w->equal = memcmp(w->t->data + w->at, w->o->data + w->at, left < WINDOW ? left : WINDOW) == 0;
+    return QP_OK;
+}
+
+static qp_status find_equal(plain *s, const bool *skip, qp_err *err) {
+    const qp_ckpt *c = &s->p->u->ckpt;
+    const qp_ck_tensor **others;
+    window *list;
+    uint64_t n = 0;
+    QP_TRY(QP_NEW(s->a, others, c->n_tensors));
+    QP_TRY(QP_NEW(s->a, s->equal, c->n_tensors));
+    for (uint32_t i = 0; i < c->n_tensors; i++) {
+        const qp_ck_tensor *t = &c->tensors[i];
+        const qp_ck_tensor *o = skip[i] ? NULL : qp_ag_tensor(s->p->other, t->name, t->n_name);
+        if (o == NULL || !same_shape(t, o) || t->dtype != o->dtype || t->n_bytes != o->n_bytes) continue;
+        others[i] = o;
+        s->equal[i] = true;
+        n += windows_of(t);
+    }
+    QP_TRY(QP_NEW(s->a, list, n));
+    n = 0;
+    for (uint32_t i = 0; i < c->n_tensors; i++)
+        for (uint64_t k = 0; others[i] != NULL && k < windows_of(&c->tensors[i]); k++)
+            list[n++] = (window){&c->tensors[i], others[i], k * WINDOW, false};
+    QP_TRY(qp_work_run(n, s->p->threads, compare_window, list, err));
+    for (uint64_t i = 0; i < n; i++)
+        if (!list[i].equal) s->equal[list[i].t - c->tensors] = false;
+    return QP_OK;
 }
 
 static qp_status note(plain *s, uint64_t n, const char *first, const char *says, qp_err *err) {
@@ -179,10 +240,11 @@ qp_status qp_ag_plain_run(const qp_ag_plain *p, qp_arena *a, qp_ck_findings *f, 
     bool *skip;
     QP_TRY(QP_NEW(a, skip, p->u->ckpt.n_tensors));
     mark_quantized(p->u, skip);
+    QP_TRY(find_equal(&s, skip, err));
     for (uint32_t i = 0; i < p->u->ckpt.n_tensors; i++)
         if (!skip[i]) QP_TRY(one_tensor(&s, &p->u->ckpt.tensors[i], err));
-    QP_TRY(note(&s, s.casts, s.first_cast, "tensors in another type with the same values, the first is this",
-                err));
+    QP_TRY(note(&s, s.casts, s.first_cast,
+                "tensors in another type with the same values, rounded to it, the first is this", err));
     QP_TRY(note(&s, s.folded, s.first_folded, "norms that scales were folded into, the first is this", err));
     QP_TRY(note(&s, s.codes, s.first_codes, "codes without a scheme, not compared, the first is this", err));
     return note(&s, s.absent, s.first_absent, "tensors that the original does not have, the first is this",

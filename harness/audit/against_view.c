@@ -307,7 +307,7 @@ int qp_ag_zero(const qp_ag_view *v, int64_t e, int64_t row, int64_t tc) {
     }
 }
 
-static float level_of(const qp_ag_view *v, uint8_t code) {
+float qp_ag_level(const qp_ag_view *v, uint8_t code) {
     const qp_ck_scheme *s = v->m->scheme;
     switch (s->element) {
     case QP_ELEM_E2M1:
@@ -326,8 +326,4 @@ static float level_of(const qp_ag_view *v, uint8_t code) {
     if (v->layout == QP_AG_CODE_NIBBLES) return (float)(code - 8);
     if (v->layout == QP_AG_CODE_ROW_PAIRS) return (float)(code >= 8 ? code - 16 : code);
     return s->pack == QP_CK_WORDS_OUT || s->pack == QP_CK_WORDS_IN ? (float)code : (float)(int8_t)code;
-}
-
-float qp_ag_value(const qp_ag_view *v, uint8_t code, float scale, int zero) {
-    return (level_of(v, code) - (float)zero) * scale;
 }

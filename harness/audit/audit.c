@@ -4,16 +4,28 @@
 
 #include <string.h>
 
+// Nothing here says how a loader would read it: what holds of its tensors may mean nothing.
+static bool is_unknown(const qp_audit *u, const qp_ck_module *m) {
+    const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
+    const bool real = w == NULL || w->dtype == QP_ST_BF16 || w->dtype == QP_ST_F16 || w->dtype == QP_ST_F32 ||
+                      w->dtype == QP_ST_F64;
+    return qp_ck_claims_dialect(u->claims) == QP_CK_UNKNOWN ||
+           (m->claim.kind == QP_CK_QUANTIZED && m->claim.scheme == NULL) ||
+           (m->scheme == NULL && m->linear && !real);
+}
+
 // Quantized linears, whether by their tensors or by the config's word, and every scale that is there.
-static uint64_t count_judged(const qp_ck_modules *m) {
+static void count_judged(qp_audit *u) {
     static const qp_ck_role scales[] = {QP_CK_SCALE, QP_CK_GLOBAL, QP_CK_INPUT, QP_CK_K_SCALE, QP_CK_V_SCALE};
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < m->n; i++) {
-        const qp_ck_module *x = &m->list[i];
-        n += x->scheme != NULL || (x->linear && x->claim.kind == QP_CK_QUANTIZED);
-        for (int k = 0; k < QP_COUNT(scales); k++) n += x->part[scales[k]] != NULL;
+    for (uint32_t i = 0; i < u->modules.n; i++) {
+        const qp_ck_module *x = &u->modules.list[i];
+        if (is_unknown(u, x)) {
+            u->unknown += x->linear;
+            continue;
+        }
+        u->judged += x->scheme != NULL || (x->linear && x->claim.kind == QP_CK_QUANTIZED);
+        for (int k = 0; k < QP_COUNT(scales); k++) u->judged += x->part[scales[k]] != NULL;
     }
-    return n;
 }
 
 qp_status qp_audit_run(const qp_audit_options *o, qp_arena *a, qp_audit *u, qp_err *err) {
@@ -28,7 +40,7 @@ qp_status qp_audit_run(const qp_audit_options *o, qp_arena *a, qp_audit *u, qp_e
     QP_TRY(qp_pass_values(o, u, a, f, err)); // every scale and code read once
     QP_TRY(qp_pass_shared(u, a, f, err));    // what loaders fuse is equal
     QP_TRY(qp_pass_inventory(u, &u->inventory, err));
-    u->judged = count_judged(&u->modules);
+    count_judged(u);
     if (o->against != NULL) QP_TRY(qp_pass_against(o, u, a, f, err)); // the original weights, quantized again
     return qp_ck_check_unchanged(&u->ckpt, f, err);
 }

@@ -76,7 +76,8 @@ typedef struct qp_audit {
     qp_ck_findings findings;
     qp_ck_inventory inventory;
     qp_against against;
-    uint64_t judged; // linears and scales that a rule could have failed; 0 is exit 6
+    uint64_t judged;  // linears and scales that a rule could have failed; 0 is exit 6
+    uint64_t unknown; // linears of a scheme or dialect that no rule here knows
 } qp_audit;
 
 // QP_CORRUPT, QP_IO: nothing to audit there (exit 2). Everything else is a finding. Close after use, also
@@ -86,7 +87,8 @@ void qp_audit_close(qp_audit *u);
 
 // The passes, in the order of audit.c. Each file says which rules it finds.
 qp_status qp_pass_structure(const qp_audit *u, qp_arena *a, qp_ck_findings *f, qp_err *err); // missing-scale
-// orphan-scale dtype shape unclassified tied-or-absent kv-scale expert-set
+// orphan-scale dtype shape unclassified tied-or-absent kv-scale expert-set; config-tensors where whole layers,
+// linears or heads are not there
 qp_status qp_pass_config(const qp_audit *u, qp_arena *a, qp_ck_findings *f, qp_err *err); // config-tensors
 // exclude-missing exclude-unknown
 qp_status qp_pass_values(const qp_audit_options *o, qp_audit *u, qp_arena *a, qp_ck_findings *f,

@@ -37,7 +37,8 @@ static qp_status judge_row(const qp_ck_module *a, int64_t r, const double *x, co
         const double d = x[c] - y[c];
         s->difference += d * d;
         s->original += y[c] * y[c];
-        if (p == q || (isnan(x[c]) && isnan(y[c]))) continue;
+        const bool zeros = ((p | q) & 0x7fffffff) == 0; // some packages read code -0 as 0
+        if (p == q || zeros || (isnan(x[c]) && isnan(y[c]))) continue;
         if (out->n_differ++ == 0) QP_TRY(note_value(r, c, a, p, q, arena, out, err));
         const uint64_t ulp = (uint64_t)llabs((long long)(f32->order(p) - f32->order(q)));
         if (ulp > out->max_ulp) out->max_ulp = ulp;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "checkpoint/names.h"
 #include "core/text.h"
 
 static bool is_real(const qp_ck_tensor *t) {
@@ -102,6 +103,32 @@ static qp_status check_modules(const qp_audit *u, qp_arena *a, qp_ck_findings *f
     return QP_OK;
 }
 
+// ---- activation order of GPTQ
+// -----------------------------------------------------------------------------------------------------------
+
+// Seen on the Hub: desc_act put right by a later commit (shapes spec 2.11).
+static qp_status check_order(const qp_audit *u, qp_ck_findings *f, qp_err *err) {
+    for (uint32_t i = 0; i < u->modules.n; i++) {
+        const qp_ck_module *m = &u->modules.list[i];
+        const qp_ck_scheme *said = m->claim.kind == QP_CK_QUANTIZED ? m->claim.scheme : NULL;
+        const qp_ck_tensor *g = m->part[QP_CK_G_IDX];
+        if (said == NULL || said->dialect != QP_CK_GPTQ || said->act_order || !m->sound || g == NULL)
+            continue;
+        const int64_t size = m->scheme->group_size > 0 ? m->scheme->group_size : m->in;
+        for (int64_t k = 0; k < m->in; k++) {
+            int32_t group;
+            memcpy(&group, g->data + sizeof group * (size_t)k, sizeof group);
+            if (group == k / size) continue;
+            QP_TRY(qp_ck_found(f, QP_CK_CONFIG_TENSORS, g->name, g->n_name,
+                               "kernels without activation order ignore it: columns get the scales of others",
+                               err, "the config says desc_act false: wanted group %lld at [%lld], got %d",
+                               (long long)(k / size), (long long)k, group));
+            break;
+        }
+    }
+    return QP_OK;
+}
+
 // ---- exclude items that name nothing
 // --------------------------------------------------------------------------------------------
 
@@ -161,6 +188,7 @@ static void use_tensor_names(const qp_audit *u) {
 }
 
 static qp_status check_items(const qp_audit *u, qp_ck_findings *f, qp_err *err) {
+    if (u->ckpt.part) return QP_OK;
     use_tensor_names(u);
     for (int i = 0; i < qp_ck_claims_excludes(u->claims); i++) {
         size_t n;
@@ -178,7 +206,26 @@ static qp_status check_items(const qp_audit *u, qp_ck_findings *f, qp_err *err) 
     return QP_OK;
 }
 
+// Modules that a config quantizes by name, and that no tensor belongs to.
+static qp_status check_names(const qp_audit *u, qp_ck_findings *f, qp_err *err) {
+    for (int i = 0; i < qp_ck_claims_names(u->claims) && !u->ckpt.part; i++) {
+        size_t n;
+        bool used;
+        const char *by, *name = qp_ck_claims_name(u->claims, i, &n, &used, &by);
+        uint32_t parent, rest;
+        int expert; // an absent one is said by expert-set
+        if (used || absent_because(u, name, n) != NULL ||
+            qp_ck_name_expert(name, (uint32_t)n, &parent, &rest, &expert))
+            continue;
+        QP_TRY(qp_ck_found(f, QP_CK_CONFIG_TENSORS, name, n, NULL, err,
+                           "%s quantizes it by this name: wanted its tensors, got none", by));
+    }
+    return QP_OK;
+}
+
 qp_status qp_pass_config(const qp_audit *u, qp_arena *a, qp_ck_findings *f, qp_err *err) {
     QP_TRY(check_modules(u, a, f, err));
-    return check_items(u, f, err);
+    QP_TRY(check_order(u, f, err));
+    QP_TRY(check_items(u, f, err));
+    return check_names(u, f, err);
 }

@@ -6,12 +6,24 @@
 
 #include "audit/derive.h"
 
+// The reference packs +0 as its fake quantizer answers it, as -0 (numerics 5.1). Files of gpt-oss have the
+// sign of the weight.
+static void keep_plus_zeros(const qp_ag_window *w) {
+    const int64_t n = w->n_rows * w->view->m->in; // rows of whole blocks: even
+    const size_t width = qp_dtype_bytes(w->dtype);
+    static const uint8_t zero[8];
+    for (int64_t i = 0; i < n; i++)
+        if (memcmp((const uint8_t *)w->x + (size_t)i * width, zero, width) == 0)
+            w->codes[i / 2] &= i % 2 == 0 ? 0xf7 : 0x7f;
+}
+
 void qp_ag_derive_mx(const qp_ag_window *w) {
     const ref_spec s = qp_ag_spec(w);
     const int64_t n = qp_ag_tiles(w);
     uint8_t *bytes = (uint8_t *)w->scales;
     ref_quant(&s, 0, w->n_rows, w->x, w->codes, bytes, NULL, NULL);
     for (int64_t i = n - 1; i >= 0; i--) w->scales[i] = bytes[i];
+    if (w->view->m->scheme->dialect == QP_CK_GPT_OSS) keep_plus_zeros(w);
 }
 
 // ---- fp32 scales

@@ -127,6 +127,18 @@ static qp_status judge_expert(const qp_str *s, layer *l, int64_t id, unsigned se
     return QP_OK;
 }
 
+static bool is_padded(const expert *e) { // experts.03
+    const uint32_t at = e->n_parent + 1;
+    const char *name = e->module->name;
+    return at + 1 < e->module->n_name && name[at] == '0' && name[at + 1] != '.';
+}
+
+static qp_status say_padded(const qp_str *s, const expert *e, qp_err *err) {
+    return qp_ck_found(s->findings, QP_CK_EXPERT_SET, e->module->name, e->module->n_name, lost, err,
+                       "the number has a leading zero: wanted experts.%d, the name that loaders look for",
+                       e->id);
+}
+
 static qp_status say_beyond(const qp_str *s, const layer *l, const expert *e, qp_err *err) {
     return qp_ck_found(s->findings, QP_CK_EXPERT_SET, e->module->name, e->module->n_name, beyond, err,
                        "wanted experts 0..%lld, got expert %d", (long long)l->wanted - 1, e->id);
@@ -135,6 +147,7 @@ static qp_status say_beyond(const qp_str *s, const layer *l, const expert *e, qp
 static qp_status judge_layer(const qp_str *s, layer *l, qp_err *err) {
     for (uint32_t i = 0; i < l->n; i++) projection_of(l->projections, &l->n_projections, &l->e[i]);
     l->wanted = wanted_experts(s, l->e, l->n);
+    if (s->audit->ckpt.part) l->named = NAMED; // the others may lie in another shard
     uint32_t at = 0;
     for (int64_t id = 0; id < l->wanted; id++) {
         unsigned seen = 0;
@@ -150,12 +163,13 @@ static qp_status judge_layer(const qp_str *s, layer *l, qp_err *err) {
                 QP_TRY(qp_ck_found(s->findings, QP_CK_EXPERT_SET, l->e[at].module->name,
                                    l->e[at].module->n_name, NULL, err,
                                    "wanted expert %lld once, got it twice", (long long)id));
+            if (is_padded(&l->e[at])) QP_TRY(say_padded(s, &l->e[at], err));
             if (p >= 0) seen |= 1u << p;
         }
         QP_TRY(judge_expert(s, l, id, seen, err));
     }
     for (; at < l->n; at++) QP_TRY(say_beyond(s, l, &l->e[at], err));
-    if (l->unnamed == 0) return QP_OK;
+    if (l->unnamed == 0 || s->audit->ckpt.part) return QP_OK;
     return qp_ck_found(s->findings, QP_CK_EXPERT_SET, l->e[0].module->name, l->e[0].n_parent, lost, err,
                        "%llu more are not there", (unsigned long long)l->unnamed);
 }
@@ -203,11 +217,26 @@ static int router_state(const qp_str *s, const qp_ck_module *m, int64_t wanted) 
     return any_under(&s->audit->modules, path, last + 8);
 }
 
+// By name, or as stacks under any other one. Shared experts are no routed ones.
+static bool any_experts(const qp_ck_modules *list) {
+    static const char word[] = "expert", shared[] = "shared_";
+    const size_t before = sizeof shared - 1;
+    for (uint32_t i = 0; i < list->n; i++) {
+        const qp_ck_module *m = &list->list[i];
+        const char *at = memmem(m->name, m->n_name, word, sizeof word - 1);
+        if (m->linear && m->part[QP_CK_WEIGHT]->n_dims > 2) return true;
+        if (at == NULL) continue;
+        if (at < m->name + before || memcmp(at - before, shared, before) != 0) return true;
+    }
+    return false;
+}
+
 static qp_status judge_routers(const qp_str *s, int64_t wanted, qp_err *err) {
     const qp_ck_modules *list = &s->audit->modules;
     bool beside = false; // do experts of this model lie beside their router at all?
     for (uint32_t i = 0; i < list->n && !beside; i++) beside = router_state(s, &list->list[i], wanted) == 1;
-    for (uint32_t i = 0; i < list->n && beside; i++) {
+    if (!beside && any_experts(list)) return QP_OK; // they lie elsewhere in this architecture
+    for (uint32_t i = 0; i < list->n; i++) {
         const qp_ck_module *m = &list->list[i];
         if (router_state(s, m, wanted) != 0) continue;
         QP_TRY(qp_ck_found(s->findings, QP_CK_EXPERT_SET, m->name, m->n_name, lost, err,
@@ -241,5 +270,5 @@ qp_status qp_str_experts(const qp_str *s, qp_err *err) {
         layer l = {.e = &e[i], .n = end - i};
         QP_TRY(judge_layer(s, &l, err));
     }
-    return said > 1 ? judge_routers(s, said, err) : QP_OK;
+    return said > 1 && !s->audit->ckpt.part ? judge_routers(s, said, err) : QP_OK;
 }

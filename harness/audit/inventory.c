@@ -18,22 +18,23 @@ static void count_scheme(qp_ck_inventory *v, const char *name) {
     v->by_scheme[i].n++;
 }
 
-static bool misses(const qp_ck_module *m) {
+static bool misses(const qp_audit *u, const qp_ck_module *m) {
     const qp_ck_size none = {0};
+    if (u->ckpt.part) return false;
     for (int role = 0; role < QP_CK_ROLES; role++)
         if (qp_ck_part_fit(m->scheme, m, (qp_ck_role)role, none) == QP_CK_ABSENT) return true;
     return false;
 }
 
 // Codes without any scheme count as missing their scale, not as plain.
-static void count_module(qp_ck_inventory *v, const qp_ck_module *m) {
+static void count_module(const qp_audit *u, qp_ck_inventory *v, const qp_ck_module *m) {
     const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
     if (w == NULL || (m->scheme == NULL && (!m->linear || m->claim.kind == QP_CK_NOT_TARGET))) return;
     v->linears++;
     if (m->scheme != NULL) {
         v->quantized++;
         count_scheme(v, m->scheme->name);
-        v->missing_scale += misses(m);
+        v->missing_scale += misses(u, m);
     } else if (!m->sound) {
         v->missing_scale++;
     } else if (m->claim.kind == QP_CK_EXCLUDED) {
@@ -46,7 +47,7 @@ static void count_module(qp_ck_inventory *v, const qp_ck_module *m) {
 qp_status qp_pass_inventory(const qp_audit *u, qp_ck_inventory *out, qp_err *err) {
     (void)err;
     memset(out, 0, sizeof *out);
-    for (uint32_t i = 0; i < u->modules.n; i++) count_module(out, &u->modules.list[i]);
+    for (uint32_t i = 0; i < u->modules.n; i++) count_module(u, out, &u->modules.list[i]);
     for (uint32_t i = 0; i < u->modules.n_loose; i++) {
         const qp_ck_tensor *t = u->modules.loose[i];
         out->unclassified += !qp_ck_name_is_parameter(t->name, t->n_name);

@@ -70,6 +70,7 @@ static uint32_t merge(attention *list, uint32_t n) {
 
 static qp_status say_absent(const qp_str *s, const attention *x, int part, const char *text, qp_err *err) {
     const char *name;
+    if (s->audit->ckpt.part) return QP_OK;
     QP_TRY(qp_arena_printf(s->arena, &name, err, "%.*s%s%s", (int)x->n, x->name, x->direct ? "." : "",
                            x->direct ? parts[part].word : parts[part].tensor));
     return qp_ck_found(s->findings, QP_CK_KV_SCALE, name, strlen(name), alone, err, "%s", text);
@@ -117,6 +118,28 @@ static qp_status judge_forms(const qp_str *s, const attention *x, qp_err *err) {
             QP_TRY(qp_ck_found(s->findings, QP_CK_DTYPE, t->name, t->n_name, NULL, err,
                                "%s of the KV cache: wanted %s, got %s", parts[i].word,
                                d == QP_CK_MODELOPT ? "F32" : "F32 or BF16 or F16", qp_ck_dtype_name(t)));
+    }
+    return QP_OK;
+}
+
+// self_attn.attn.k_scale is vLLM's own name, self_attn.k_proj.k_scale what exporters write: loaders take
+// whichever comes last.
+static qp_status judge_names(const qp_str *s, const attention *list, uint32_t n, const attention *x,
+                             qp_err *err) {
+    static const char inner[] = ".attn";
+    if (!x->direct || !ends(x->name, x->n, inner)) return QP_OK;
+    const attention key = {.name = x->name, .n = x->n - (uint32_t)strlen(inner)};
+    const attention *outer = bsearch(&key, list, n, sizeof *list, by_name);
+    for (int i = 0; i < 2 && outer != NULL; i++) {
+        const qp_ck_tensor *a = x->part[i], *b = outer->part[i];
+        const char *shown;
+        if (a == NULL || b == NULL || a->dtype != b->dtype || a->n_elems != 1 || b->n_elems != 1 ||
+            memcmp(a->data, b->data, a->n_bytes) == 0)
+            continue;
+        QP_TRY(qp_ck_show(b->name, b->n_name, s->arena, &shown, err));
+        QP_TRY(qp_ck_found(s->findings, QP_CK_KV_SCALE, a->name, a->n_name,
+                           "loaders know both names and keep the one that they read last", err,
+                           "wanted the number of %.200s, its other name, got another one", shown));
     }
     return QP_OK;
 }
@@ -190,13 +213,14 @@ qp_status qp_str_kv(const qp_str *s, qp_err *err) {
         const qp_ck_tensor *first = x->part[0] != NULL ? x->part[0] : x->part[1];
         QP_TRY(judge_forms(s, x, err));
         QP_TRY(judge_pairs(s, x, kv, err));
+        QP_TRY(judge_names(s, list, n, x, err));
         if (kv == QP_CK_KV_NONE && !silent && first != NULL)
             QP_TRY(qp_ck_found(s->findings, QP_CK_KV_SCALE, first->name, first->n_name,
                                "loaders keep the cache in the model's type and ignore the scale, or stop",
                                err, "no config asks for a quantized KV cache: wanted no scale, got one"));
     }
     for (int i = 0; i < QP_COUNT(keepers); i++) QP_TRY(judge_rest(s, list, n, keepers[i], err));
-    if (n > 0 || kv == QP_CK_KV_NONE || kv == QP_CK_KV_UNKNOWN) return QP_OK;
+    if (n > 0 || kv == QP_CK_KV_NONE || kv == QP_CK_KV_UNKNOWN || s->audit->ckpt.part) return QP_OK;
     return qp_ck_found(s->findings, QP_CK_KV_SCALE, "kv_cache", strlen("kv_cache"),
                        "vLLM takes 1.0 for every scale of the cache, with a warning only", err,
                        "the config asks for a quantized KV cache: wanted its scales, got none");

@@ -41,6 +41,31 @@ static bool is_causal(const json_t *config) {
     return name != NULL && strstr(name, "ForCausalLM") != NULL;
 }
 
+static const qp_ck_module *embedding_like(const qp_ck_modules *list, const qp_ck_tensor *w) {
+    for (uint32_t i = 0; i < list->n; i++) {
+        const qp_ck_module *m = &list->list[i];
+        const qp_ck_tensor *e = m->part[QP_CK_WEIGHT];
+        if (e == NULL || m->layer >= 0 || !qp_ck_name_is_embedding(m->name, m->n_name)) continue;
+        if (e->dtype == w->dtype && e->n_dims == 2 && memcmp(e->dims, w->dims, sizeof e->dims) == 0) return m;
+    }
+    return NULL;
+}
+
+// Loaders drop a tied head and use the embedding: one with other bytes was untied by whoever wrote it.
+static qp_status tied_head(const qp_str *s, const qp_ck_module *head, qp_err *err) {
+    const qp_ck_tensor *w = head->part[QP_CK_WEIGHT];
+    const qp_ck_module *e = w->n_dims == 2 ? embedding_like(&s->audit->modules, w) : NULL;
+    const char *shown;
+    if (head->layer >= 0 || e == NULL || e->part[QP_CK_SCALE] != NULL || head->part[QP_CK_SCALE] != NULL ||
+        memcmp(w->data, e->part[QP_CK_WEIGHT]->data, w->n_bytes) == 0)
+        return QP_OK;
+    QP_TRY(qp_ck_show(e->name, e->n_name, s->arena, &shown, err));
+    return qp_ck_found(s->findings, QP_CK_CONFIG_TENSORS, w->name, w->n_name,
+                       "loaders that tie drop these weights and answer with the embedding instead", err,
+                       "config.json says tie_word_embeddings true: wanted the bytes of %.200s, got others",
+                       shown);
+}
+
 // A head without a tensor: tied, or lost (a writer that drops tensors at one address).
 static qp_status head(const qp_str *s, qp_err *err) {
     static const char name[] = "lm_head.weight";
@@ -48,10 +73,10 @@ static qp_status head(const qp_str *s, qp_err *err) {
     const json_t *tie = json_object_get(config, "tie_word_embeddings");
     bool embedding = false;
     if (tie == NULL) tie = json_object_get(json_object_get(config, "text_config"), "tie_word_embeddings");
-    if (!json_is_boolean(tie)) return QP_OK;
+    if (!json_is_boolean(tie) || s->audit->ckpt.part) return QP_OK;
     for (uint32_t i = 0; i < s->audit->modules.n; i++) {
         const qp_ck_module *m = &s->audit->modules.list[i];
-        if (is_head(m)) return QP_OK;
+        if (is_head(m)) return json_is_true(tie) ? tied_head(s, m, err) : QP_OK;
         embedding = embedding || qp_ck_name_is_embedding(m->name, m->n_name);
     }
     if (json_is_true(tie))

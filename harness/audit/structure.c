@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Is everything there, under the right name, of the right type and shape? Rules missing-scale, orphan-scale,
-// dtype, shape per module; experts.c, kv.c and loose.c look across modules.
+// dtype, shape per module; experts.c, layers.c, siblings.c, kv.c and loose.c look across modules.
 #include "audit/structure.h"
 
 #include <string.h>
@@ -40,6 +40,7 @@ static const char *effect_of_missing(qp_ck_role role) {
 static qp_status say_missing(const qp_str *s, const qp_ck_module *m, qp_ck_role role, qp_err *err) {
     const char *name, *shape, *shown;
     uint32_t n;
+    if (s->audit->ckpt.part) return QP_OK;
     QP_TRY(qp_ck_part_name(m, m->scheme, role, s->arena, &name, &n, err));
     QP_TRY(qp_ck_shape_text(m->part[QP_CK_WEIGHT], s->arena, &shape, err));
     QP_TRY(qp_ck_show(m->name, m->n_name, s->arena, &shown, err));
@@ -62,9 +63,14 @@ static qp_status plain_module(const qp_str *s, const qp_ck_module *m, qp_err *er
     const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
     const bool codes = w != NULL && (w->dtype == QP_ST_U8 || w->dtype == QP_ST_I8 || w->dtype == QP_ST_I32 ||
                                      w->dtype == QP_ST_F8_E4M3 || w->dtype == QP_ST_F8_E5M2);
+    if (qp_ck_claims_dialect(s->audit->claims) == QP_CK_UNKNOWN) // whatever they are, no rule here holds
+        return codes && w->n_dims >= 2
+                   ? found(s, QP_CK_UNCLASSIFIED, w, NULL, err, "codes of a scheme that is not known")
+                   : QP_OK;
     if (codes && w->n_dims >= 2 && m->part[QP_CK_SCALE] == NULL) {
         const char *name;
         uint32_t n;
+        if (s->audit->ckpt.part) return QP_OK;
         QP_TRY(qp_ck_part_name(m, m->claim.scheme, QP_CK_SCALE, s->arena, &name, &n, err));
         return qp_ck_found(s->findings, QP_CK_MISSING_SCALE, name, n, effect_of_missing(QP_CK_SCALE), err,
                            "wanted a scale beside codes of type %s, got none", qp_ck_dtype_name(w));
@@ -73,7 +79,7 @@ static qp_status plain_module(const qp_str *s, const qp_ck_module *m, qp_err *er
         return found(s, QP_CK_UNCLASSIFIED, w, NULL, err, "codes and scales of a scheme that is not known");
     for (int role = 0; role < QP_CK_ROLES; role++) {
         const qp_ck_tensor *t = m->part[role];
-        if (t == NULL || !is_scale((qp_ck_role)role)) continue;
+        if (t == NULL || !is_scale((qp_ck_role)role) || (w == NULL && s->audit->ckpt.part)) continue;
         QP_TRY(qp_ck_found(s->findings, QP_CK_ORPHAN_SCALE, t->name, t->n_name, NULL, err,
                            w == NULL ? "wanted codes beside the %s, got none%s"
                                      : "wanted codes beside the %s, got a weight of type %s",
@@ -213,10 +219,19 @@ qp_status qp_str_module(const qp_str *s, const qp_ck_module *m, qp_err *err) {
     return QP_OK;
 }
 
+static qp_status say_part(const qp_str *s, qp_err *err) {
+    const char *name = s->audit->ckpt.files[0].name;
+    return qp_ck_found(s->findings, QP_CK_STATISTICS, name, strlen(name), NULL, err,
+                       "one shard of several: what is not in it was not missed. Verify the folder for that");
+}
+
 qp_status qp_pass_structure(const qp_audit *u, qp_arena *a, qp_ck_findings *f, qp_err *err) {
     const qp_str s = {u, a, f};
+    if (u->ckpt.part) QP_TRY(say_part(&s, err));
     for (uint32_t i = 0; i < u->modules.n; i++) QP_TRY(qp_str_module(&s, &u->modules.list[i], err));
     QP_TRY(qp_str_experts(&s, err));
+    QP_TRY(qp_str_layers(&s, err));
+    QP_TRY(qp_str_siblings(&s, err));
     QP_TRY(qp_str_kv(&s, err));
     return qp_str_loose(&s, err);
 }

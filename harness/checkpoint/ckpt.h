@@ -43,6 +43,7 @@ typedef struct qp_ckpt {
     const char *path, *folder; // folder: where the configs are looked for
     qp_ck_file *files;
     int n_files;
+    bool part;                   // one file of several, opened alone: what is not in it may lie in another
     const qp_ck_tensor *tensors; // n_tensors, by the bytes of their names; a name in two shards once (and a
     uint32_t n_tensors;          // finding)
     uint64_t n_bytes;            // of their data

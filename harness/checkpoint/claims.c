@@ -93,7 +93,7 @@ static qp_status say_unknown(const qp_ck_reading *r, const speakers *s, const ch
                            : mlx          ? "mlx"
                                           : "a quantization without a method"));
     return QP_CK_SAY(r, QP_CK_UNCLASSIFIED, mlx ? &s->mlx : &s->cfg, "",
-                     "%s is no dialect known here: its tensors are listed, not judged", r->k->said);
+                     "'%s' is no dialect known here: its tensors are listed, not judged", r->k->said);
 }
 
 // Two configs for one set of weights: one of them is stale.
@@ -231,4 +231,16 @@ const char *qp_ck_claims_exclude(const qp_ck_claims *k, int i, size_t *n, bool *
 
 const char *qp_ck_claims_exclude_by(const qp_ck_claims *k, int i) {
     return k->excludes.items[i].by;
+}
+
+int qp_ck_claims_names(const qp_ck_claims *k) {
+    return k->names.n;
+}
+
+const char *qp_ck_claims_name(const qp_ck_claims *k, int i, size_t *n, bool *used, const char **by) {
+    const qp_ck_item *item = &k->names.items[i];
+    *n = item->n;
+    *used = qp_ck_list_used(&k->names, i) || k->schemes[item->value].excluded;
+    *by = k->schemes[item->value].by;
+    return item->text;
 }

@@ -35,6 +35,11 @@ qp_status qp_ck_say_scheme(const qp_ck_reading *r, const qp_ck_node *node, const
     QP_TRY(by_text(r, node, key, said, strlen(said), &s->by, err));
     QP_TRY(qp_ck_scheme_find(ask, r->a, &s->scheme, err));
     if (s->scheme != NULL) return QP_OK;
+    if (ask->group_size != 0)
+        return QP_CK_SAY(
+            r, QP_CK_UNCLASSIFIED, node, key,
+            "'%.100s' is no scheme known here in groups of %d: what it quantizes is listed, not judged", said,
+            ask->group_size);
     return QP_CK_SAY(r, QP_CK_UNCLASSIFIED, node, key,
                      "'%.100s' is no scheme known here: what it quantizes is listed, not judged", said);
 }

@@ -210,12 +210,44 @@ static qp_status open_folder(qp_ckpt *c, const char *index_name, bool strict, qp
     return QP_OK;
 }
 
+// "...-00002-of-00007.safetensors"
+static bool is_numbered_shard(const char *name) {
+    static const char of[] = "-of-";
+    const char *at = NULL;
+    for (const char *p = name; (p = strstr(p, of)) != NULL; p++) at = p;
+    if (at == NULL || at == name || at[-1] < '0' || at[-1] > '9') return false;
+    char *end;
+    const unsigned long long of_how_many = strtoull(at + sizeof of - 1, &end, 10);
+    return of_how_many > 1 && strcmp(end, ".safetensors") == 0;
+}
+
+// Numbered by its name, or beside an index that puts tensors into this file and into others.
+static qp_status find_part(qp_ckpt *c, const char *name, qp_arena *a, qp_err *err) {
+    qp_ck_findings unsaid; // of an index that nobody asked for
+    qp_ck_config index;
+    const char *tensor;
+    json_t *v;
+    bool here = false, elsewhere = false;
+    qp_ck_findings_init(&unsaid, a);
+    QP_TRY(read_config(c, default_index, a, &unsaid, &index, err));
+    json_object_foreach(json_object_get(index.root, "weight_map"), tensor, v) {
+        const char *file = json_string_value(v);
+        if (file == NULL) continue;
+        here = here || strcmp(file, name) == 0;
+        elsewhere = elsewhere || strcmp(file, name) != 0;
+    }
+    json_decref(index.root);
+    c->part = is_numbered_shard(name) || (here && elsewhere);
+    return QP_OK;
+}
+
 static qp_status open_file(qp_ckpt *c, const char *name, bool strict, qp_arena *a, qp_ck_findings *f,
                            qp_err *err) {
     QP_TRY(QP_NEW(a, c->files, 1));
     QP_TRY(read_configs(c, a, f, err));
     QP_TRY(qp_ck_file_add(c, name, strict, a, f, err));
     if (c->files[0].map == NULL) QP_FAIL(QP_CORRUPT, "%s", f->list[f->n - 1].detail);
+    QP_TRY(find_part(c, name, a, err));
     return qp_ck_tensors_gather(c, a, f, err);
 }
 

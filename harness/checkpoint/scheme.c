@@ -381,11 +381,20 @@ static qp_status name_of(const scheme_row *row, qp_ck_scheme *s, qp_arena *a, qp
     return QP_OK;
 }
 
+// Other widths of these two are stored in other ways: gptqmodel splits 5, 6 and 7 bits into planes.
+static bool has_width(const qp_ck_scheme_ask *ask) {
+    static const unsigned awq = 1u << 4, gptq = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 8;
+    if (ask->bits <= 0 || ask->bits > 8 || (ask->dialect != QP_CK_AWQ && ask->dialect != QP_CK_GPTQ))
+        return true;
+    return ((ask->dialect == QP_CK_AWQ ? awq : gptq) >> ask->bits & 1) != 0;
+}
+
 qp_status qp_ck_scheme_find(const qp_ck_scheme_ask *ask, qp_arena *a, const qp_ck_scheme **out, qp_err *err) {
     const scheme_row *row = ask->said != NULL ? row_of(ask->dialect, ask->said) : NULL;
     qp_ck_scheme *s;
     *out = NULL;
-    if (row == NULL || ask->bits < 0 || ask->bits > 8 || ask->group_size < -1) return QP_OK;
+    if (row == NULL || !has_width(ask) || ask->bits < 0 || ask->bits > 8 || ask->group_size < -1)
+        return QP_OK;
     QP_TRY(QP_NEW(a, s, 1));
     *s = row->s;
     vary_spread(ask, row, s);

@@ -140,6 +140,9 @@ qp_ck_claim qp_ck_claim_of(const qp_ck_claims *k, const char *module, size_t n);
 int qp_ck_claims_excludes(const qp_ck_claims *k);
 const char *qp_ck_claims_exclude(const qp_ck_claims *k, int i, size_t *n, bool *used);
 const char *qp_ck_claims_exclude_by(const qp_ck_claims *k, int i); // file and item, printable
+// The modules that a config quantizes by their full names (quantized_layers ...), the same way.
+int qp_ck_claims_names(const qp_ck_claims *k);
+const char *qp_ck_claims_name(const qp_ck_claims *k, int i, size_t *n, bool *used, const char **by);
 
 typedef struct qp_ck_module {
     const char *name; // FQN without the tensor's suffix; n_name bytes, may hold NUL

@@ -107,6 +107,10 @@ static qp_status say_verdict(verify_answer *v, qp_arena *a, qp_err *err) {
         return qp_arena_printf(a, &v->verdict, err, "%s: %" PRIu64 " error%s, %" PRIu64 " warning%s",
                                errors > 0 ? "NOT SOUND" : "DOUBTFUL", errors, errors == 1 ? "" : "s",
                                warnings, warnings == 1 ? "" : "s");
+    if (u->judged == 0 && u->unknown > 0)
+        return qp_arena_printf(a, &v->verdict, err,
+                               "NOTHING JUDGED: %" PRIu64 " linear%s of a scheme that no rule here knows",
+                               u->unknown, u->unknown == 1 ? "" : "s");
     if (u->judged == 0)
         return qp_arena_strdup(a, "NOTHING JUDGED: no quantized linear and no scale was found here",
                                &v->verdict, err);
@@ -114,9 +118,13 @@ static qp_status say_verdict(verify_answer *v, qp_arena *a, qp_err *err) {
         return qp_arena_printf(a, &v->verdict, err,
                                "NOTHING JUDGED against %s: no linear could be derived and matched",
                                v->o->audit.against);
-    return qp_arena_printf(a, &v->verdict, err,
+    QP_TRY(qp_arena_printf(a, &v->verdict, err,
                            "sound: %" PRIu64 " linears and scales judged, nothing worse than a note",
-                           u->judged);
+                           u->judged));
+    if (u->unknown == 0) return QP_OK;
+    return qp_arena_printf(a, &v->verdict, err,
+                           "%s; NOT JUDGED: %" PRIu64 " linear%s of a scheme that no rule here knows",
+                           v->verdict, u->unknown, u->unknown == 1 ? "" : "s");
 }
 
 qp_status verify_judge(verify_options *o, qp_audit *u, qp_arena *a, verify_answer *v, qp_err *err) {

@@ -66,14 +66,22 @@ static void print_inventory(const qp_audit *u) {
     const qp_ck_inventory *in = &u->inventory;
     const char *said = shown(u, qp_ck_claims_said(u->claims)),
                *producer = shown(u, qp_ck_claims_producer(u->claims));
-    printf("%s: %s", u->ckpt.path, qp_ck_dialect_name(qp_ck_claims_dialect(u->claims)));
+    const bool silent =
+        u->ckpt.config.path == NULL && u->ckpt.hf_quant.path == NULL && u->ckpt.quantize.path == NULL;
+    if (silent) {
+        printf("%s: no config beside it, schemes are read off the tensors", u->ckpt.path);
+        said = producer = "";
+    } else {
+        printf("%s: %s", u->ckpt.path, qp_ck_dialect_name(qp_ck_claims_dialect(u->claims)));
+    }
     if (said[0] != '\0') printf(", the config says %s", said);
     if (said[0] == '\0' && producer[0] != '\0') printf(", written by %s", producer);
-    printf("\n  %d file%s, %" PRIu32 " tensors, ", u->ckpt.n_files, u->ckpt.n_files == 1 ? "" : "s",
-           u->ckpt.n_tensors);
+    printf("\n  %d file%s, %" PRIu32 " tensor%s, ", u->ckpt.n_files, u->ckpt.n_files == 1 ? "" : "s",
+           u->ckpt.n_tensors, u->ckpt.n_tensors == 1 ? "" : "s");
     print_size(u->ckpt.n_bytes);
     printf("; %" PRIu64 " unclassified\n", in->unclassified);
-    printf("  %" PRIu64 " linears: %" PRIu64 " quantized", in->linears, in->quantized);
+    printf("  %" PRIu64 " linear%s: %" PRIu64 " quantized", in->linears, in->linears == 1 ? "" : "s",
+           in->quantized);
     for (int i = 0; i < in->n_schemes; i++)
         printf("%s%s %" PRIu64 "%s", i == 0 ? " (" : ", ", shown(u, in->by_scheme[i].scheme),
                in->by_scheme[i].n, i + 1 == in->n_schemes ? ")" : "");

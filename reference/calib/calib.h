@@ -35,6 +35,9 @@ static inline float ref_square_error(float x, float xq) {
     return d * d;
 }
 
+// Canonical loss of candidate k on a block of images, zeros behind it.
+uint32_t ref_sweep_loss_of(const ref_sweep_scales *t, int k, const uint32_t x[REF_SWEEP_BLOCK]);
+
 // Does a loss take the place of the best one so far, both seen in the order of the candidates?
 static inline bool ref_loss_wins(bool triton, float loss, float best) {
     if (triton) return loss < best;

@@ -7,14 +7,13 @@ enum { N = REF_SWEEP_CANDIDATES };
 
 typedef struct search {
     const ref_sweep_scales *t;
-    qp_dtype dtype;
-    const void *x;
-    int n, evaluated, best;
+    uint32_t x[REF_SWEEP_BLOCK];
+    int evaluated, best;
     float least;
 } search;
 
 static void look(search *s, int k) {
-    const float loss = ref_float(ref_sweep_loss(s->t, k, s->dtype, s->x, s->n));
+    const float loss = ref_float(ref_sweep_loss_of(s->t, k, s->x));
     const bool first = s->evaluated++ == 0;
     if (!first && !(loss < s->least) && !(loss == s->least && k < s->best)) return;
     s->least = loss;
@@ -44,7 +43,7 @@ static int all_distinct(search *s) {
     s->least = ref_float(REF_F32_INF);
     for (int k = 0; k < N; k++) {
         if (repeats(s->t, k)) continue;
-        const float loss = ref_float(ref_sweep_loss(s->t, k, s->dtype, s->x, s->n));
+        const float loss = ref_float(ref_sweep_loss_of(s->t, k, s->x));
         const bool wins =
             s->evaluated++ == 0 && !s->t->triton ? true : ref_loss_wins(s->t->triton, loss, s->least);
         if (!wins) continue;
@@ -71,8 +70,9 @@ static int regular(search *s, float amax) {
 }
 
 int ref_sweep_pruned(const ref_sweep_scales *t, qp_dtype dtype, const void *x, int n, int *evaluated) {
-    search s = {.t = t, .dtype = dtype, .x = x, .n = n};
+    search s = {.t = t};
     const float amax = ref_block_amax(dtype, x, 0, n, true);
+    ref_load_run(dtype, x, 0, n, s.x);
     int best = 0; // lemma 4: a block with NaN or Inf loses the same under every regular scale
     if (!t->regular)
         best = all_distinct(&s);

@@ -58,35 +58,38 @@ void ref_sweep_scales_of(qp_engine engine, uint32_t global_amax, ref_sweep_scale
 // ---- losses
 // --------------------------------------------------------------------------------------------------------
 
-// The block as fp32 images, zeros behind it.
-static void widen(qp_dtype dtype, const void *x, int n, uint32_t *out) {
-    for (int i = 0; i < REF_SWEEP_BLOCK; i++) out[i] = i < n ? ref_load_f32(dtype, x, i) : 0;
+// Of |x|: the sign of an element mirrors its quotient, its code and its difference (numerics 4.1), and NaN
+// stays NaN. The 16 terms are added as the perfect binary tree of neighbours.
+static float loss_of(uint32_t scale_image, const uint32_t *x) {
+    const float scale = ref_float(scale_image);
+    uint32_t code[REF_SWEEP_BLOCK];
+    float a[REF_SWEEP_BLOCK], q[REF_SWEEP_BLOCK], y[REF_SWEEP_BLOCK], term[REF_SWEEP_BLOCK];
+    for (int i = 0; i < REF_SWEEP_BLOCK; i++) a[i] = ref_float(ref_abs(x[i]));
+    for (int i = 0; i < REF_SWEEP_BLOCK; i++) q[i] = a[i] / scale;
+    for (int i = 0; i < REF_SWEEP_BLOCK; i++) code[i] = ref_e2m1_chain(q[i]);
+    for (int i = 0; i < REF_SWEEP_BLOCK; i++) code[i] = q[i] != q[i] ? REF_E2M1_MAX : code[i];
+    for (int i = 0; i < REF_SWEEP_BLOCK; i++) y[i] = ref_e2m1_magnitude(code[i]) * scale;
+    if (ref_abs(scale_image) == 0) memset(y, 0, sizeof y); // every element becomes +0
+    for (int i = 0; i < REF_SWEEP_BLOCK; i++) term[i] = ref_square_error(a[i], y[i]);
+    for (int n = REF_SWEEP_BLOCK / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++) term[i] = term[2 * i] + term[2 * i + 1];
+    return term[0];
 }
 
-static void quantize(uint32_t scale, const uint32_t *x, uint32_t *y) {
-    memset(y, 0, sizeof *y * REF_SWEEP_BLOCK);
-    if (ref_abs(scale) != 0) ref_fakequant_given_scale(QP_FP32, 1, REF_SWEEP_BLOCK, &scale, x, y);
-}
-
-static float loss_of(uint32_t scale, const uint32_t *x) {
-    uint32_t y[REF_SWEEP_BLOCK];
-    ref_sum sum = {0};
-    quantize(scale, x, y);
-    for (int i = 0; i < REF_SWEEP_BLOCK; i++)
-        ref_sum_add(&sum, ref_square_error(ref_float(x[i]), ref_float(y[i])));
-    return ref_sum_of(&sum);
+uint32_t ref_sweep_loss_of(const ref_sweep_scales *t, int k, const uint32_t x[REF_SWEEP_BLOCK]) {
+    return ref_canonical(loss_of(t->scale[k], x));
 }
 
 uint32_t ref_sweep_loss(const ref_sweep_scales *t, int k, qp_dtype dtype, const void *x, int n) {
     uint32_t in[REF_SWEEP_BLOCK];
-    widen(dtype, x, n, in);
-    return ref_canonical(loss_of(t->scale[k], in));
+    ref_load_run(dtype, x, 0, n, in);
+    return ref_sweep_loss_of(t, k, in);
 }
 
 int ref_sweep(const ref_sweep_scales *t, qp_dtype dtype, const void *x, int n) {
     uint32_t in[REF_SWEEP_BLOCK];
     int best = 0;
-    widen(dtype, x, n, in);
+    ref_load_run(dtype, x, 0, n, in);
     float least = t->triton ? ref_float(REF_F32_INF) : loss_of(t->scale[0], in);
     for (int k = t->triton ? 0 : 1; k < REF_SWEEP_CANDIDATES; k++) {
         const float loss = loss_of(t->scale[k], in);
@@ -117,7 +120,7 @@ bool ref_sweep_tie_ok(const ref_sweep_scales *t, qp_dtype dtype, const void *x, 
     uint32_t in[REF_SWEEP_BLOCK];
     if (index < 0 || index >= REF_SWEEP_CANDIDATES) return false;
     if (index == ref_sweep(t, dtype, x, n)) return true;
-    widen(dtype, x, n, in);
+    ref_load_run(dtype, x, 0, n, in);
     double least = loss_in_double(t->scale[0], in);
     for (int k = 1; k < REF_SWEEP_CANDIDATES; k++) {
         const double loss = loss_in_double(t->scale[k], in);

@@ -27,6 +27,7 @@ def run(package, version, export):
     """export(original, preset, folder, variant) writes one checkpoint or raises."""
     p = argparse.ArgumentParser()
     p.add_argument("--out", required=True)
+    p.add_argument("--package", default=package, help="for makers of more than one")
     p.add_argument("--tiny", action="store_true", help="the models of the fixtures")
     p.add_argument("--model", action="append")
     p.add_argument("--preset", action="append")

@@ -95,6 +95,13 @@ TINY_OF = {
         "moe_intermediate_size": 64,
         "moe_shared_expert_intermediate_size": 64,
     },
+    "gpt-oss": {
+        **TINY_ATTENTION,
+        "num_local_experts": 2,
+        "num_experts_per_tok": 1,
+        "intermediate_size": 96,
+        "layer_types": ["sliding_attention"],
+    },
 }
 TOKEN_IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 DEAD_EXPERT = 1

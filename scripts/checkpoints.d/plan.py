@@ -3,7 +3,7 @@
 
 import re
 
-from schemes import CT_SCHEMES, LC_SCHEMES
+from schemes import AWQ, CT_SCHEMES, GPTQ, GPTQ_V2, LC_SCHEMES
 
 # Rows of the preset table, by family. What a release lacks or cannot export is recorded with its exception.
 NVFP4 = [
@@ -67,7 +67,14 @@ JOBS = [
         {"llama": list(LC_SCHEMES), "qwen3-moe": ["NVFP4", "FP8_DYNAMIC", "FP8_BLOCK", "W4A16", "MXFP4", "MIXED"]},
     ),
     ("compressed-tensors", "", {"llama": list(CT_SCHEMES), "qwen3": ["NVFP4", "FP8_BLOCK", "W4A16"]}),
-    ("transformers", "", {m: ["FP8_BLOCK"] for m in ("llama", "qwen3", "qwen3-moe", "deepseek-v3")}),
+    (
+        "transformers",
+        "",
+        {m: ["FP8_BLOCK"] for m in ("llama", "qwen3", "qwen3-moe", "deepseek-v3")} | {"gpt-oss": ["MXFP4_EXPERTS"]},
+    ),
+    ("autoawq", "", {"llama": list(AWQ)}),
+    ("auto_gptq", "", {"llama": list(GPTQ)}),
+    ("gptqmodel", "", {"llama": [*GPTQ, *GPTQ_V2]}),
 ]
 
 # The files of cases/checkpoints: (package, start of the version) -> model -> presets.
@@ -96,7 +103,10 @@ TINY_JOBS = [
         | {"llama-wide": ["W4A16", "W4A16_ASYM"]},
     ),
     ("compressed-tensors", "", {"llama": ["MXFP6A16", "MXFP8"]}),
-    ("transformers", "", {"llama-wide": ["FP8_BLOCK"]}),
+    ("transformers", "", {"llama-wide": ["FP8_BLOCK"], "gpt-oss": ["MXFP4_EXPERTS"]}),
+    ("autoawq", "", {"llama": ["AWQ_G32"]}),
+    ("auto_gptq", "", {"llama": ["GPTQ_W4_G32_ASYM_ACT"]}),
+    ("gptqmodel", "", {"llama": ["GPTQ_W4_ROW", "GPTQ_V2_W8_G32_ASYM"]}),
 ]
 
 
@@ -148,7 +158,7 @@ EXPECTED = [
 
 
 # Presets whose codes come from activations too: nothing to derive them from.
-UNDERIVABLE = r"NVFP4_AWQ.*|NVFP4_SVD.*|INT4_AWQ.*|W4A8_AWQ.*|INT8_SMOOTHQUANT.*|.*LOCAL_HESSIAN.*"
+UNDERIVABLE = r"NVFP4_AWQ.*|NVFP4_SVD.*|INT4_AWQ.*|W4A8_AWQ.*|INT8_SMOOTHQUANT.*|.*LOCAL_HESSIAN.*|AWQ_.*|GPTQ_.*"
 # release/model/preset written under other names than the original's: only a part of them can be matched.
 RENAMED = [
     r"modelopt-0\.4[45].*/mixtral/.*",

@@ -40,3 +40,29 @@ LC_SCHEMES = {
 }
 # preset -> fields of a QuantizationConfig
 CT_SCHEMES = {s: {"config_groups": {s: LINEAR}} for s in CT_PRESETS}
+
+# preset -> group size (-1: the whole row)
+AWQ = {"AWQ_G128": 128, "AWQ_G32": 32, "AWQ_ROW": -1}
+
+
+def gptq(bits, size, sym=True, act_order=False, version="gptq"):
+    return {"bits": bits, "group_size": size, "sym": sym, "desc_act": act_order, "checkpoint_format": version}
+
+
+GPTQ = {
+    "GPTQ_W4_G128": gptq(4, 128),
+    "GPTQ_W4_G32_ASYM": gptq(4, 32, sym=False),
+    "GPTQ_W4_G128_ACT": gptq(4, 128, act_order=True),
+    "GPTQ_W4_G32_ASYM_ACT": gptq(4, 32, sym=False, act_order=True),
+    "GPTQ_W4_ROW": gptq(4, -1),
+    "GPTQ_W8_G128": gptq(8, 128),
+    "GPTQ_W8_ROW_ASYM": gptq(8, -1, sym=False),
+    "GPTQ_W3_G128": gptq(3, 128),
+    "GPTQ_W2_G32_ASYM": gptq(2, 32, sym=False),
+}
+GPTQ_V2 = {
+    "GPTQ_V2_W4_G128": gptq(4, 128, version="gptq_v2"),
+    "GPTQ_V2_W4_G32_ASYM_ACT": gptq(4, 32, sym=False, act_order=True, version="gptq_v2"),
+    "GPTQ_V2_W8_G32_ASYM": gptq(8, 32, sym=False, version="gptq_v2"),
+    "GPTQ_V2_W3_ROW_ASYM": gptq(3, -1, sym=False, version="gptq_v2"),
+}

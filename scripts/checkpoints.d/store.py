@@ -16,6 +16,9 @@ PACKAGES = {
     "llmcompressor": ("llmcompressor", "compressed-tensors"),
     "compressed-tensors": ("compressed-tensors",),
     "transformers": (),
+    "autoawq": ("autoawq",),
+    "auto_gptq": ("auto_gptq",),
+    "gptqmodel": ("gptqmodel",),
 }
 
 

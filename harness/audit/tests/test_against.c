@@ -2,6 +2,7 @@
 // --against on checkpoints made here by the reference: what fits, and what each planted difference is called.
 // (That the rules are those of the real packages shows on their files: reports/records/against.)
 #include "against_kit.h"
+#include "audit/derive.h"
 
 #define DOWN "model.layers.0.mlp.down_proj"
 #define GATE "model.layers.0.mlp.gate_proj"
@@ -309,6 +310,49 @@ START_TEST(the_same_values_in_another_type_are_a_note) {
 }
 END_TEST
 
+START_TEST(bf16_that_fp16_rounds_is_a_note_and_what_overflows_is_not) {
+    // BF16 3581 = 129/128 x 2^-20 = 16.125 steps of FP16's 2^-24; BF16 4780 = 65536 is too large for FP16
+    uint16_t small[IN] = {0x3581}, half[IN] = {0x0010};
+    one_linear(45);
+    kit_original(&k, "model.norm.weight", 1, (int64_t[]){IN}, small);
+    kit_quantized(&k, "model.norm.weight", QP_FP16, 1, (int64_t[]){IN}, half);
+    ck_assert_uint_eq(kit_run(&k)->plain_equal, 1);
+    ck_assert_uint_eq(kit_errors(&k), 0);
+    half[0] = 0x0011; // a step beside
+    kit_run(&k);
+    ck_assert_uint_eq(k.u.findings.counts[QP_CK_BYTES_DIFFER], 1);
+    small[0] = 0x4780, half[0] = 0x7c00;
+    kit_run(&k);
+    ck_assert_uint_eq(k.u.findings.counts[QP_CK_BYTES_DIFFER], 1);
+}
+END_TEST
+
+START_TEST(a_zero_keeps_its_sign_in_blocks_of_gpt_oss) {
+    // BF16 6 in every place but 0, +0, and 1, -0: scale 2^0, codes 7, 0 and 8. Other dialects write 8 for
+    // both.
+    const qp_ck_scheme s = {.dialect = QP_CK_GPT_OSS, .pack = QP_CK_BLOCKS, .group_size = 32};
+    const qp_ck_module m = {.scheme = &s, .stack = 1, .out = 1, .in = 32};
+    const qp_ag_view v = {.m = &m,
+                          .family = QP_AG_MX,
+                          .format = QP_MXFP4,
+                          .tile_rows = 1,
+                          .tile_cols = 32,
+                          .scale_rows = 1,
+                          .scale_cols = 1};
+    const qp_ag_rule r = {.family = QP_AG_MX, .format = QP_FORMAT_NONE, .engine = QP_ENGINE_IEEE};
+    uint16_t x[32];
+    uint8_t codes[16];
+    uint32_t scale;
+    for (int i = 0; i < 32; i++) x[i] = i == 0 ? 0 : i == 1 ? 0x8000 : 0x40c0;
+    const qp_ag_window w = {
+        .view = &v, .rule = &r, .dtype = QP_BF16, .n_rows = 1, .x = x, .codes = codes, .scales = &scale};
+    qp_ag_derive_mx(&w);
+    ck_assert_uint_eq(scale, 127);
+    ck_assert_uint_eq(codes[0], 0x80);
+    ck_assert_uint_eq(codes[15], 0x77);
+}
+END_TEST
+
 START_TEST(a_linear_without_an_original_is_unmatched_and_named) {
     one_linear(44);
     k.original[0].name = "model.layers.0.mlp.another.weight";
@@ -341,6 +385,8 @@ int main(void) {
     tcase_add_test(t, weights_of_another_model_are_found);
     tcase_add_test(t, what_is_not_quantized_must_be_the_original);
     tcase_add_test(t, the_same_values_in_another_type_are_a_note);
+    tcase_add_test(t, a_zero_keeps_its_sign_in_blocks_of_gpt_oss);
+    tcase_add_test(t, bf16_that_fp16_rounds_is_a_note_and_what_overflows_is_not);
     tcase_add_test(t, a_linear_without_an_original_is_unmatched_and_named);
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);

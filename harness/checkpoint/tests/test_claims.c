@@ -338,7 +338,7 @@ START_TEST(an_unknown_method_is_said_and_not_guessed) {
     read_config("{\"quantization_config\":{\"quant_method\":\"quark\",\"exclude\":[\"re:x\"]}}");
     ck_assert_int_eq(qp_ck_claims_dialect(k), QP_CK_UNKNOWN);
     ck_assert_str_eq(qp_ck_claims_said(k), "quark");
-    finds(&o, QP_CK_UNCLASSIFIED, "config.json quantization_config", "quark is no dialect");
+    finds(&o, QP_CK_UNCLASSIFIED, "config.json quantization_config", "'quark' is no dialect");
     is(Q, QP_CK_SILENT);
     finds_only(&o, 0);
 }

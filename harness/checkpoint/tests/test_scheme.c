@@ -164,6 +164,20 @@ START_TEST(an_unknown_word_or_size_has_no_scheme) {
 }
 END_TEST
 
+START_TEST(awq_has_4_bits_and_gptq_no_5_6_or_7) {
+    for (int bits = 2; bits <= 8; bits++) {
+        const bool gptq = bits <= 4 || bits == 8; // others lie in planes, not in one stream
+        ck_assert_int_eq(
+            ask_for((qp_ck_scheme_ask){.dialect = QP_CK_GPTQ, .said = "gptq", .bits = bits}) != NULL, gptq);
+        ck_assert_int_eq(ask_for((qp_ck_scheme_ask){.dialect = QP_CK_AWQ, .said = "awq", .bits = bits}) !=
+                             NULL,
+                         bits == 4);
+        ck_assert_ptr_nonnull(
+            ask_for((qp_ck_scheme_ask){.dialect = CT, .said = "pack-quantized", .bits = bits}));
+    }
+}
+END_TEST
+
 START_TEST(a_group_size_of_its_own_is_kept_and_named) {
     const qp_ck_scheme *s =
         ask_for((qp_ck_scheme_ask){.dialect = MO, .said = "W4A16_NVFP4", .group_size = 32});
@@ -318,6 +332,7 @@ int main(void) {
     tcase_add_test(tc, every_scheme_is_what_the_files_of_its_writer_hold);
     tcase_add_test(tc, the_element_has_the_format_of_the_reference);
     tcase_add_test(tc, an_unknown_word_or_size_has_no_scheme);
+    tcase_add_test(tc, awq_has_4_bits_and_gptq_no_5_6_or_7);
     tcase_add_test(tc, a_group_size_of_its_own_is_kept_and_named);
     tcase_add_test(tc, fused_experts_lie_transposed);
     tcase_add_test(tc, strategies_of_compressed_tensors_choose_the_format);

@@ -63,7 +63,8 @@ static inline tiny_tensor *tiny_find(tiny *t, const char *name) {
 }
 
 static inline void tiny_drop(tiny *t, const char *name) {
-    *tiny_find(t, name) = t->list[--t->n];
+    tiny_tensor *gone = tiny_find(t, name); // found before the last one is out of reach: it may be that one
+    *gone = t->list[--t->n];
 }
 
 static inline size_t tiny_bytes(const tiny_tensor *x) {

@@ -246,6 +246,8 @@ START_TEST(statistics_and_against_are_in_the_object_when_asked_for) {
                         json_real_value(json_object_get(loss, "mean")));
     ck_assert(json_is_string(json_object_get(answer, "engine")));
     json_decref(answer);
+    cli(&r, "verify", sound, "--against", original, NULL);
+    cli_says(&r, "  loss: 1.");
 }
 END_TEST
 
