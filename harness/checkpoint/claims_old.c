@@ -113,6 +113,16 @@ static qp_status list_of(const qp_ck_reading *r, const two_files *t, const char 
 // ---- awq
 // -------------------------------------------------------------------------------------------------------------------------
 
+// The packing has one width: a config of another contradicts whatever lies beside it.
+static qp_status awq_bits(const qp_ck_reading *r, const qp_ck_node *node, int *bits, qp_err *err) {
+    enum { AWQ_BITS = 4 };
+    const int said = *bits;
+    if (said == 0 || said == AWQ_BITS) return QP_OK;
+    *bits = AWQ_BITS;
+    return QP_CK_SAY(r, QP_CK_CONFIG_TENSORS, node, "bits", "%d was wanted (AWQ packs no other), got %d",
+                     AWQ_BITS, said);
+}
+
 qp_status qp_ck_read_awq(const qp_ck_reading *r, const qp_ck_node *cfg, const qp_ck_node *file, qp_err *err) {
     const two_files t = {cfg, file};
     qp_ck_scheme_ask ask = {.dialect = QP_CK_AWQ, .said = "awq"};
@@ -122,6 +132,7 @@ qp_status qp_ck_read_awq(const qp_ck_reading *r, const qp_ck_node *cfg, const qp
     r->k->not_targets = OUTSIDE | KIND(VISION);
     r->k->only_in_layers = true;
     QP_TRY(whole_of(r, &t, "bits", "w_bit", &ask.bits, &given, err));
+    QP_TRY(awq_bits(r, cfg->json != NULL ? cfg : file, &ask.bits, err));
     QP_TRY(whole_of(r, &t, "group_size", "q_group_size", &ask.group_size, &given, err));
     QP_TRY(text_of(r, &t, "version", &version, err));
     if (version != NULL && strcasecmp(version, "gemm") != 0) ask.said = version; // gemv packs otherwise

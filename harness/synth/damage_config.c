@@ -178,8 +178,10 @@ static qp_status bits_scheme(dmg *g, bool *fits) { // AWQ, GPTQ
     json_t *q = quantization_config(g);
     *fits = json_object_get(q, "bits") != NULL;
     if (!*fits) return QP_OK;
-    json_object_set_new(q, "bits", json_integer(8));
-    if (g->json[DMG_QUANTIZE] != NULL) json_object_set_new(g->json[DMG_QUANTIZE], "bits", json_integer(8));
+    const json_int_t other = json_integer_value(json_object_get(q, "bits")) == 8 ? 4 : 8;
+    json_object_set_new(q, "bits", json_integer(other));
+    if (g->json[DMG_QUANTIZE] != NULL)
+        json_object_set_new(g->json[DMG_QUANTIZE], "bits", json_integer(other));
     g->json_dirty[DMG_CONFIG] = true;
     g->json_dirty[DMG_QUANTIZE] = g->json[DMG_QUANTIZE] != NULL;
     return QP_OK;

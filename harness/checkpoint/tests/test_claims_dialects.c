@@ -255,6 +255,15 @@ START_TEST(two_gptq_files_that_differ_are_found) {
 }
 END_TEST
 
+START_TEST(awq_of_another_width_contradicts_itself) {
+    read_config("{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":8,\"group_size\":128,"
+                "\"version\":\"gemm\"}}");
+    finds(&o, QP_CK_CONFIG_TENSORS, "config.json quantization_config.bits",
+          "4 was wanted (AWQ packs no other), got 8");
+    by_scheme(UP, "awq int4 g128");
+}
+END_TEST
+
 START_TEST(control_characters_of_a_key_are_shown_escaped) {
     read_config("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":128,"
                 "\"dynamic\":{\"+:.*up\\u007f?_proj\":{\"bits\":8}}}}");
@@ -303,6 +312,7 @@ int main(void) {
     tcase_add_test(tc, gptq_beside_config_json_and_without_a_method);
     tcase_add_test(tc, awq_beside_config_json_and_without_a_method);
     tcase_add_test(tc, two_gptq_files_that_differ_are_found);
+    tcase_add_test(tc, awq_of_another_width_contradicts_itself);
     tcase_add_test(tc, control_characters_of_a_key_are_shown_escaped);
     tcase_add_test(tc, gptq_varies_by_pattern_and_names);
     suite_add_tcase(s, tc);
