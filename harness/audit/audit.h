@@ -38,7 +38,7 @@ typedef struct qp_against_row { // one linear of --against
     const char *engine;         // the one that fits, or the nearest
     uint64_t n_codes, n_scales; // compared
     uint64_t codes_differ, scales_differ, globals_differ, near_ties;
-    double distance;   // relative root of sum (dequantized - original)^2 over sum original^2
+    double distance; // relative root of sum (dequantized - original)^2 over sum original^2
     // NVFP4 in blocks of 16: sum of squared differences over the least one that any E4M3 block scales have at
     // this global scale, of QP_AGAINST_SAMPLE blocks; 0: not asked, or that least one is 0
     double loss_ratio;
@@ -87,8 +87,8 @@ void qp_audit_close(qp_audit *u);
 
 // The passes, in the order of audit.c. Each file says which rules it finds.
 qp_status qp_pass_structure(const qp_audit *u, qp_arena *a, qp_ck_findings *f, qp_err *err); // missing-scale
-// orphan-scale dtype shape unclassified tied-or-absent kv-scale expert-set; config-tensors where whole layers,
-// linears or heads are not there
+// orphan-scale dtype shape unclassified tied-or-absent kv-scale expert-set; config-tensors where whole
+// layers, linears or heads are not there
 qp_status qp_pass_config(const qp_audit *u, qp_arena *a, qp_ck_findings *f, qp_err *err); // config-tensors
 // exclude-missing exclude-unknown
 qp_status qp_pass_values(const qp_audit_options *o, qp_audit *u, qp_arena *a, qp_ck_findings *f,

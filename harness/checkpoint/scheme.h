@@ -151,11 +151,11 @@ typedef struct qp_ck_module {
     const qp_ck_scheme *scheme;            // what its tensors are; NULL: not quantized (or not understood)
     qp_ck_claim claim;
     int64_t stack, out, in; // of the logical weight; stack: fused experts, else 1; 0: no linear
-    bool sound;             // weight and scales are there, dtypes and shapes of all parts hold: the passes over
-                            // values may index by stack, out, in. Other parts may be NULL
-    bool linear;            // a 2-D weight that quantizers take (not an embedding, norm, conv)
-    int layer, expert;      // numbers in the name (...layers.N..., ...experts.E...), -1
-    int share;              // modules with the same number are fused by loaders; -1: none
+    bool sound;        // weight and scales are there, dtypes and shapes of all parts hold: the passes over
+                       // values may index by stack, out, in. Other parts may be NULL
+    bool linear;       // a 2-D weight that quantizers take (not an embedding, norm, conv)
+    int layer, expert; // numbers in the name (...layers.N..., ...experts.E...), -1
+    int share;         // modules with the same number are fused by loaders; -1: none
 } qp_ck_module;
 
 typedef struct qp_ck_modules {

@@ -34,7 +34,8 @@ static void images(const char *text, const char *name, words *w) {
     w->n = -1;
     if (key(text, name, list, sizeof list) == NULL) return;
     w->n = 0;
-    for (char *p = strtok(list, ","); p != NULL; p = strtok(NULL, ",")) {
+    for (char *rest = list, *p; (p = strsep(&rest, ",")) != NULL;) {
+        if (*p == '\0') continue;
         ck_assert_int_lt(w->n, MOST);
         w->v[w->n++] = (uint32_t)strtoul(p, NULL, 16);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The floor of an audit: every byte of the files once, by so many threads, nothing else.
-//   read mmap|read THREADS FILE...     mmap: 64-bit sums over mapped windows; read: 1 MiB at a time into a buffer
+//   read mmap|read THREADS FILE...     mmap: 64-bit sums over mapped windows; read: 1 MiB at a time into a
+//   buffer
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,10 +50,11 @@ static uint64_t take(const struct file *f, size_t at, uint8_t *buffer) {
 static void *work(void *arg) {
     uint8_t *buffer = malloc(PIECE);
     uint64_t s = 0;
-    for (uint64_t w; buffer != NULL; ) {
+    for (uint64_t w; buffer != NULL;) {
         w = atomic_fetch_add(&next_window, 1);
         int k = 0;
-        for (; k < n_files && w >= (files[k].n + WINDOW - 1) / WINDOW; k++) w -= (files[k].n + WINDOW - 1) / WINDOW;
+        for (; k < n_files && w >= (files[k].n + WINDOW - 1) / WINDOW; k++)
+            w -= (files[k].n + WINDOW - 1) / WINDOW;
         if (k == n_files) break;
         s += take(&files[k], (size_t)w * WINDOW, buffer);
     }
@@ -67,7 +69,8 @@ int main(int argc, char **argv) {
     size_t n_bytes = 0;
     if (argc < 4) return 2;
     by_map = strcmp(argv[1], "mmap") == 0;
-    const int threads = atoi(argv[2]) < 256 ? atoi(argv[2]) : 256;
+    const long asked = strtol(argv[2], NULL, 10);
+    const int threads = asked < 1 ? 1 : asked < 256 ? (int)asked : 256;
     clock_gettime(CLOCK_MONOTONIC, &a);
     for (int i = 3; i < argc && n_files < FILES; i++) {
         struct stat st;
@@ -82,7 +85,7 @@ int main(int argc, char **argv) {
         if (pthread_create(&ids[i], NULL, work, NULL) != 0) return 2;
     for (int i = 0; i < threads; i++) pthread_join(ids[i], NULL);
     clock_gettime(CLOCK_MONOTONIC, &b);
-    printf("%zu bytes %.4f s (sum %llx)\n", n_bytes, (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec),
-           (unsigned long long)total);
+    printf("%zu bytes %.4f s (sum %llx)\n", n_bytes,
+           (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec), (unsigned long long)total);
     return 0;
 }

@@ -13,9 +13,9 @@ int main(int argc, char **argv) {
     const qp_synth_options o = {.preset = argv[1],
                                 .folder = argv[5],
                                 .original = argv[6],
-                                .hidden = atoll(argv[2]),
-                                .layers = atoll(argv[3]),
-                                .shards = atoi(argv[4]),
+                                .hidden = strtoll(argv[2], NULL, 10),
+                                .layers = strtoll(argv[3], NULL, 10),
+                                .shards = (int)strtol(argv[4], NULL, 10),
                                 .seed = 1,
                                 .repeat = true};
     const qp_status status = qp_synth_write(&o, a, &err);

@@ -179,7 +179,7 @@ END_TEST
 static void run_file(tiny *t, const char *file, const char *index, qp_audit *u) {
     char from[128], to[160];
     qp_err err = {0};
-    strcpy(t->folder, "/tmp/tiny-ckpt-XXXXXX");
+    snprintf(t->folder, sizeof t->folder, "/tmp/tiny-ckpt-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(t->folder));
     tiny_write(t);
     if (index != NULL) tiny_file(t, "model.safetensors.index.json", index, strlen(index));

@@ -26,8 +26,8 @@ END_TEST
 
 START_TEST(a_scale_under_another_dialects_name_is_an_orphan) {
     tiny *t = make(&dialects[0]);
-    strcpy(tiny_find(t, "model.layers.0.self_attn.o_proj.weight_scale_2")->name,
-           "model.layers.0.self_attn.o_proj.weight_global_scale");
+    char *name = tiny_find(t, "model.layers.0.self_attn.o_proj.weight_scale_2")->name;
+    snprintf(name, sizeof t->list[0].name, "model.layers.0.self_attn.o_proj.weight_global_scale");
     tiny_structure(t);
     TINY_WANT_ONLY(t, QP_CK_ORPHAN_SCALE, "model.layers.0.self_attn.o_proj.weight_global_scale");
     done(t);

@@ -158,7 +158,7 @@ START_TEST(embeddings_convolutions_and_norms_are_no_linears) {
     tiny_read(t);
     for (int i = 0; i < QP_COUNT(rows); i++) {
         char module[64];
-        strcpy(module, rows[i].name);
+        snprintf(module, sizeof module, "%s", rows[i].name);
         char *tail = strstr(module, ".weight");
         if (tail != NULL) *tail = '\0';
         ck_assert_msg(find(t, module) != NULL && find(t, module)->linear == rows[i].linear, "%s",

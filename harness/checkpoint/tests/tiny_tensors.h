@@ -117,7 +117,7 @@ static inline void tiny_write(tiny *t) {
 // Everything up to the modules.
 static inline void tiny_read(tiny *t) {
     qp_err err = {0};
-    strcpy(t->folder, "/tmp/tiny-ckpt-XXXXXX");
+    snprintf(t->folder, sizeof t->folder, "/tmp/tiny-ckpt-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(t->folder));
     tiny_write(t);
     t->arena = qp_arena_new();

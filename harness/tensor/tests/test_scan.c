@@ -274,11 +274,13 @@ END_TEST
 
 // n entries of the shortest form with distinct names, ended by tail.
 static void make_many(int n, const char *tail) {
-    char *header = malloc((size_t)n * 40 + 16), *p = header + 1;
+    const size_t room = (size_t)n * 40 + 16;
+    char *header = malloc(room), *p = header + 1;
     header[0] = '{';
     for (int i = 0; i < n; i++)
-        p += sprintf(p, "%s\"%x\":[\"U8\",[0],[0,0]]", i > 0 ? "," : "", i * 7919 % n);
-    p += sprintf(p, "%s", tail);
+        p += snprintf(p, room - (size_t)(p - header), "%s\"%x\":[\"U8\",[0],[0,0]]", i > 0 ? "," : "",
+                      i * 7919 % n);
+    p += snprintf(p, room - (size_t)(p - header), "%s", tail);
     make(header, (size_t)(p - header), (uint64_t)(p - header), 0);
     free(header);
 }
