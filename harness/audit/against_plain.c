@@ -32,10 +32,6 @@ static void mark_quantized(const qp_audit *u, bool *skip) {
     }
 }
 
-static bool is_float(uint8_t dtype) {
-    return dtype == QP_ST_BF16 || dtype == QP_ST_F16 || dtype == QP_ST_F32;
-}
-
 static qp_dtype float_type(uint8_t dtype) {
     return dtype == QP_ST_BF16 ? QP_BF16 : dtype == QP_ST_F16 ? QP_FP16 : QP_FP32;
 }
@@ -43,7 +39,7 @@ static qp_dtype float_type(uint8_t dtype) {
 // Writers of AWQ and GPTQ save what they leave alone as FP16: BF16 below 2^-14 is rounded by it. What
 // overflows is no cast.
 static bool is_cast(const qp_ck_tensor *t, const qp_ck_tensor *o) {
-    if (!is_float(t->dtype) || !is_float(o->dtype)) return false;
+    if (!qp_ck_is_float(t) || !qp_ck_is_float(o)) return false;
     const qp_dtype type = float_type(t->dtype);
     for (uint64_t i = 0; i < t->n_elems; i++) {
         const uint32_t is = qp_ck_f32(t, i), was = qp_ck_f32(o, i);
@@ -121,8 +117,7 @@ static qp_status compare(plain *s, const qp_ck_tensor *t, const qp_ck_tensor *o,
         s->out->plain_equal++;
         return count_note(t, &s->casts, &s->first_cast, s->a, err);
     }
-    if (!is_float(t->dtype) && is_float(o->dtype))
-        return count_note(t, &s->codes, &s->first_codes, s->a, err);
+    if (!qp_ck_is_float(t) && qp_ck_is_float(o)) return count_note(t, &s->codes, &s->first_codes, s->a, err);
     s->out->plain_different++;
     if (is_folded(s, t)) return count_note(t, &s->folded, &s->first_folded, s->a, err);
     if (t->dtype != o->dtype)

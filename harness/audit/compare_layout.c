@@ -85,12 +85,8 @@ static bool has_reciprocal(uint32_t f32) { // normal, and 1/x too
     return exponent > 1 && exponent < 253;
 }
 
-bool qp_cmp_is_float(const qp_ck_tensor *t) {
-    return t->dtype == QP_ST_F32 || t->dtype == QP_ST_BF16 || t->dtype == QP_ST_F16;
-}
-
 bool qp_cmp_same_values(const qp_ck_tensor *a, const qp_ck_tensor *b) {
-    if (!qp_cmp_is_float(a) || !qp_cmp_is_float(b) || a->n_elems != b->n_elems) return false;
+    if (!qp_ck_is_float(a) || !qp_ck_is_float(b) || a->n_elems != b->n_elems) return false;
     for (uint64_t i = 0; i < a->n_elems; i++)
         if (qp_ck_f32(a, i) != qp_ck_f32(b, i)) return false;
     return true;
@@ -98,8 +94,7 @@ bool qp_cmp_same_values(const qp_ck_tensor *a, const qp_ck_tensor *b) {
 
 bool qp_cmp_reciprocal(const qp_ck_tensor *a, const qp_ck_tensor *b, uint64_t *max_ulp) {
     const uint32_t one = 0x3f800000;
-    if (!qp_cmp_is_float(a) || !qp_cmp_is_float(b) || a->n_elems != b->n_elems || a->n_elems == 0)
-        return false;
+    if (!qp_ck_is_float(a) || !qp_ck_is_float(b) || a->n_elems != b->n_elems || a->n_elems == 0) return false;
     *max_ulp = 0;
     for (uint64_t i = 0; i < a->n_elems; i++) {
         const uint32_t x = qp_ck_f32(a, i), y = qp_ck_f32(b, i);

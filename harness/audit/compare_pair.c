@@ -159,7 +159,7 @@ static double value_of(const qp_ck_tensor *t) {
 // ULP between a number and a reciprocal say nothing: how far 1/x is.
 static qp_status say_opposite(const qp_ck_tensor *a, const qp_ck_tensor *b, qp_arena *arena, qp_cmp_row *out,
                               qp_err *err) {
-    if (!qp_cmp_is_float(a) || !qp_cmp_is_float(b) || a->n_elems != 1 || b->n_elems != 1) return QP_OK;
+    if (!qp_ck_is_float(a) || !qp_ck_is_float(b) || a->n_elems != 1 || b->n_elems != 1) return QP_OK;
     out->max_ulp = 0;
     return qp_arena_printf(arena, &out->detail, err, "1/A is %.9g, B is %.9g: %.6g of it", 1.0 / value_of(a),
                            value_of(b), value_of(a) * value_of(b));

@@ -20,7 +20,6 @@ bool qp_cmp_nibbles_swapped(const qp_ck_tensor *a, const qp_ck_tensor *b);
 bool qp_cmp_transposed(const qp_ck_tensor *a, const qp_ck_tensor *b);
 bool qp_cmp_padded(const qp_ck_tensor *small, const qp_ck_tensor *big);     // the rest is zero
 bool qp_cmp_swizzled(const qp_ck_tensor *plain, const qp_ck_tensor *tiled); // with padding or without
-bool qp_cmp_is_float(const qp_ck_tensor *t);                                // F32, BF16, F16
 // One rounding in 1/x moves the result by less than an ulp; a second one on the way (x itself was made as a
 // quotient on either side) by another: 2 is what the two spellings of one scale can differ by.
 enum { QP_CMP_RECIPROCAL_ULP = 2 };

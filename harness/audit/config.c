@@ -9,10 +9,6 @@
 #include "checkpoint/names.h"
 #include "core/text.h"
 
-static bool is_real(const qp_ck_tensor *t) {
-    return t->dtype == QP_ST_BF16 || t->dtype == QP_ST_F16 || t->dtype == QP_ST_F32 || t->dtype == QP_ST_F64;
-}
-
 // ---- findings of many modules: one per kind, the first few modules named
 // -------------------------------------------------------------
 
@@ -94,7 +90,7 @@ static qp_status check_modules(const qp_audit *u, qp_arena *a, qp_ck_findings *f
         const qp_ck_module *m = &u->modules.list[i];
         const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
         if (w == NULL) continue;
-        if (is_real(w))
+        if (qp_ck_is_plain(w))
             QP_TRY(plain_module(m, f, err));
         else
             coded_module(u, m, p);

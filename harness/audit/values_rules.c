@@ -127,10 +127,6 @@ static const struct beside {
     {QP_CK_V_BIAS, true, NULL},
 };
 
-static bool is_real(const qp_ck_tensor *t) {
-    return t->dtype == QP_ST_F32 || t->dtype == QP_ST_BF16 || t->dtype == QP_ST_F16;
-}
-
 typedef struct counts {
     uint64_t n[4], first[4]; // NaN, Inf, negative, zero
 } counts;
@@ -158,7 +154,7 @@ static counts count_numbers(const qp_ck_tensor *t) {
 static qp_status numbers(const rules *r, const qp_ck_module *m, const qp_ck_stats *s, const struct beside *b,
                          qp_err *err) {
     const qp_ck_tensor *t = m->part[b->role];
-    if (t == NULL || !is_real(t) || (t->n_elems > 1 && m->scheme != NULL && !m->sound)) return QP_OK;
+    if (t == NULL || !qp_ck_is_float(t) || (t->n_elems > 1 && m->scheme != NULL && !m->sound)) return QP_OK;
     const counts c = count_numbers(t);
     // A zero global over nothing but zero blocks loses nothing.
     const bool dead = b->role == QP_CK_GLOBAL && s->n_blocks > 0 && s->n_zero_blocks == s->n_blocks;
@@ -184,7 +180,7 @@ static qp_status clamped(const rules *r, qp_err *err) {
     for (uint32_t i = 0; i < r->u->modules.n; i++)
         for (int k = 0; k < QP_COUNT(roles); k++) {
             const qp_ck_tensor *t = r->u->modules.list[i].part[roles[k]];
-            if (t == NULL || t->n_elems != 1 || !is_real(t)) continue;
+            if (t == NULL || t->n_elems != 1 || !qp_ck_is_float(t)) continue;
             all++;
             if (qp_ck_f32(t, 0) != 0x3f800000) continue;
             if (n++ == 0) first = t;

@@ -65,6 +65,8 @@ const qp_ck_tensor *qp_ck_find(const qp_ckpt *c, const char *name, size_t n_name
 // says so): fp32 image. i < n_elems.
 uint32_t qp_ck_f32(const qp_ck_tensor *t, uint64_t i);
 const char *qp_ck_dtype_name(const qp_ck_tensor *t);
+bool qp_ck_is_float(const qp_ck_tensor *t); // F32, BF16, F16
+bool qp_ck_is_plain(const qp_ck_tensor *t); // these or F64: no codes
 // "[128, 64]"
 qp_status qp_ck_shape_text(const qp_ck_tensor *t, qp_arena *a, const char **out, qp_err *err);
 

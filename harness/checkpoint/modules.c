@@ -73,10 +73,6 @@ static void group(const piece *p, uint32_t n, qp_ck_modules *out, const qp_ck_te
 // ---- what a module is
 // -----------------------------------------------------------------------------------------------------------
 
-static bool is_float(const qp_ck_tensor *t) {
-    return t->dtype == QP_ST_BF16 || t->dtype == QP_ST_F16 || t->dtype == QP_ST_F32 || t->dtype == QP_ST_F64;
-}
-
 static bool is_linear(const qp_ck_module *m) {
     const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
     if (w == NULL || w->n_dims < 2) return false;
@@ -129,7 +125,7 @@ static int ballot_of(build *b, const char *name) {
 static qp_status scheme_of(build *b, qp_ck_module *m, uint32_t index, qp_err *err) {
     const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
     const qp_ck_scheme *claimed = NULL, *seen = NULL;
-    if (w == NULL || is_float(w)) return QP_OK;
+    if (w == NULL || qp_ck_is_plain(w)) return QP_OK;
     if (m->claim.kind == QP_CK_QUANTIZED && m->claim.scheme != NULL) {
         QP_TRY(qp_ck_scheme_for_stack(&b->recognizer, m->claim.scheme, m, &claimed, err));
         m->claim.scheme = m->scheme = claimed;
@@ -170,7 +166,7 @@ static void plain_size(qp_ck_module *m) {
     m->stack = w->n_dims == 3 ? (int64_t)w->dims[0] : 1;
     m->out = (int64_t)w->dims[w->n_dims - 2];
     m->in = (int64_t)w->dims[w->n_dims - 1];
-    m->sound = is_float(w) && w->dtype != QP_ST_F64;
+    m->sound = qp_ck_is_float(w);
 }
 
 // Sound: nothing that is there is wrong, and there are scales. Optional and missing parts stay NULL.

@@ -85,6 +85,14 @@ const qp_ck_tensor *qp_ck_find(const qp_ckpt *c, const char *name, size_t n_name
     return NULL;
 }
 
+bool qp_ck_is_float(const qp_ck_tensor *t) {
+    return t->dtype == QP_ST_F32 || t->dtype == QP_ST_BF16 || t->dtype == QP_ST_F16;
+}
+
+bool qp_ck_is_plain(const qp_ck_tensor *t) {
+    return qp_ck_is_float(t) || t->dtype == QP_ST_F64;
+}
+
 const char *qp_ck_dtype_name(const qp_ck_tensor *t) {
     return qp_st_dtypes[t->dtype].name;
 }

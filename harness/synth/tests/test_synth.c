@@ -8,31 +8,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/file.h"
 #include "core/text.h"
 #include "synth/synth.h"
+#include "synth/tests/scratch.h"
 #include "tensor/safetensors.h"
 #include "tensor/st_scan.h"
 
 enum { SECONDS = 300, HIDDEN = 128 };
-
-static qp_err err;
-static qp_arena *arena;
-static char scratch[64];
-
-#define OK(call) ck_assert_msg((call) == QP_OK, "%s", err.msg)
-
-static void set_up(void) {
-    snprintf(scratch, sizeof scratch, "/tmp/quantproof-synth-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(scratch));
-    arena = qp_arena_new();
-    qp_err_clear(&err);
-}
-
-static void tear_down(void) {
-    qp_arena_free(arena);
-    ck_assert_int_eq(qp_dir_remove(scratch, &err), QP_OK);
-}
 
 static const char *folder(const char *name) {
     const char *path;
