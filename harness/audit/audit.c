@@ -7,11 +7,10 @@
 // Nothing here says how a loader would read it: what holds of its tensors may mean nothing.
 static bool is_unknown(const qp_audit *u, const qp_ck_module *m) {
     const qp_ck_tensor *w = m->part[QP_CK_WEIGHT];
-    const bool real = w == NULL || w->dtype == QP_ST_BF16 || w->dtype == QP_ST_F16 || w->dtype == QP_ST_F32 ||
-                      w->dtype == QP_ST_F64;
+    const bool plain = w == NULL || qp_ck_is_plain(w);
     return qp_ck_claims_dialect(u->claims) == QP_CK_UNKNOWN ||
            (m->claim.kind == QP_CK_QUANTIZED && m->claim.scheme == NULL) ||
-           (m->scheme == NULL && m->linear && !real);
+           (m->scheme == NULL && m->linear && !plain);
 }
 
 // Quantized linears, whether by their tensors or by the config's word, and every scale that is there.

@@ -78,8 +78,9 @@ static bool loses_no_more(const qp_ag_window *w, int64_t first, int64_t n, uint3
     return loss[1] <= loss[0] * (1 + 20 * 0x1p-24);
 }
 
-// The reference's own question looks at every candidate: asked only where two losses are near at all (losses
-// are within 1e-5 of each other in any order of the sum, numerics 8).
+// The reference's own question looks at every candidate: asked only where two losses are near at all. A
+// filter, ten times as wide as what it must let through (losses are within 1e-5 of each other in any order of
+// the sum, numerics 8); the reference decides.
 static bool is_near_tie(const qp_ag_window *w, const ref_sweep_scales *t, int64_t first, int n, int best,
                         int stored) {
     const char *x = (const char *)w->x + first * (int64_t)qp_dtype_bytes(w->dtype);
